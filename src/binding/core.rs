@@ -1,0 +1,198 @@
+//! One node's native half: its client, its link, and the way into its JavaScript.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::dispatch::Dispatch;
+use crate::error::{Error, Result, os_code};
+use crate::node::client::{Client, Phase};
+use crate::node::link::Link;
+use crate::outqueue::MAX_SLICES;
+
+/// Bytes of one read: a batch of small messages, or two chunks.
+const READ_LEN: usize = 256 * 1024;
+/// Reads of one turn; then other handles of the loop get theirs.
+const READS: usize = 8;
+/// Bytes one flush writes before others get their turn.
+const FLUSH_LEN: usize = 8 * 1024 * 1024;
+
+thread_local! {
+    /// One buffer for all nodes of a JavaScript thread: what a read leaves over is the client's to keep.
+    static BUFFER: RefCell<BytesMut> = RefCell::default();
+}
+
+/// A node, used from its JavaScript thread only. No borrow is held while JavaScript runs: it may call back in.
+pub struct Core {
+    pub client: RefCell<Client>,
+    link: RefCell<Option<Box<dyn Link>>>,
+    connected: Cell<bool>,
+    pub dispatch: Dispatch,
+    start: Instant,
+}
+
+impl Core {
+    /// A node without a link.
+    pub fn new(client: Client, dispatch: Dispatch) -> Rc<Self> {
+        Rc::new(Self {
+            client: client.into(),
+            link: RefCell::default(),
+            connected: Cell::new(false),
+            dispatch,
+            start: Instant::now(),
+        })
+    }
+
+    /// Milliseconds since this node was made.
+    pub fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
+    /// Uses `link` from now on; its callback leads to [`turn`](Self::turn).
+    pub fn attach(&self, link: Box<dyn Link>) {
+        self.connected.set(false);
+        self.link.replace(Some(link));
+    }
+
+    /// Lets go of the link, without a word.
+    pub fn detach(&self) {
+        self.connected.set(false);
+        drop(self.link.take());
+    }
+
+    /// The link is ready for something: connect, read, deliver, write. Returns whether a flush is due that may wait
+    /// for replies to share its write.
+    pub fn turn(&self) -> bool {
+        if let Err(error) = self.connect_and_read() {
+            self.lose(&error);
+        }
+        self.deliver_events();
+        let client = self.client.borrow();
+        let (queued, due) = (client.has_output(), client.acknowledgement_due());
+        drop(client);
+        if queued {
+            self.flush();
+        }
+        due && !queued
+    }
+
+    /// Requests whose time is up fail. Returns the milliseconds to the next one, or -1.
+    pub fn check_time(&self) -> f64 {
+        let now = self.now();
+        self.client.borrow_mut().handle_timeout(now);
+        self.deliver_events();
+        let next = self.client.borrow().next_timeout();
+        next.map_or(-1.0, |deadline| deadline.saturating_sub(self.now()) as f64)
+    }
+
+    /// Writes as much as the socket takes. An error shows itself in the next read.
+    pub fn flush(&self) {
+        self.write_with(|link, slices| link.write(slices), FLUSH_LEN);
+    }
+
+    /// Writes everything, even if that takes a while: the process is about to end.
+    pub fn flush_blocking(&self) {
+        self.write_with(|link, slices| link.write_blocking(slices), usize::MAX);
+    }
+
+    fn write_with(&self, mut write: impl FnMut(&mut dyn Link, &[IoSlice<'_>]) -> io::Result<usize>, mut budget: usize) {
+        let mut link = self.link.borrow_mut();
+        let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return };
+        let mut client = self.client.borrow_mut();
+        loop {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = client.transmit().slices(&mut slices);
+            if count == 0 {
+                return;
+            }
+            if budget == 0 {
+                return link.yield_write();
+            }
+            let Ok(written) = write(link, &slices[..count]) else { return };
+            client.written(written);
+            budget = budget.saturating_sub(written);
+        }
+    }
+
+    /// Gives JavaScript what the client has to say.
+    pub fn deliver_events(&self) {
+        loop {
+            let event = self.client.borrow_mut().poll_event();
+            let Some(event) = event else { return };
+            self.dispatch.deliver(event);
+        }
+    }
+
+    fn connect_and_read(&self) -> Result<()> {
+        if !self.connected.get() && !self.connect()? {
+            return Ok(());
+        }
+        for _ in 0..READS {
+            let Some((input, more)) = self.read()? else { break };
+            self.feed(input)?;
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn connect(&self) -> Result<bool> {
+        let mut link = self.link.borrow_mut();
+        let Some(link) = link.as_deref_mut() else { return Ok(false) };
+        let connected = link.connected().map_err(|error| broken(&error))?;
+        if connected {
+            self.connected.set(true);
+            self.client.borrow_mut().connected();
+        }
+        Ok(connected)
+    }
+
+    /// What has come, and whether more is likely; `None`: nothing.
+    fn read(&self) -> Result<Option<(Bytes, bool)>> {
+        let mut link = self.link.borrow_mut();
+        let Some(link) = link.as_deref_mut() else { return Ok(None) };
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.reserve(READ_LEN);
+            match link.read(buffer) {
+                Ok(0) => Err(broken(&io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => Ok(Some((buffer.split().freeze(), count >= READ_LEN / 2))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+                Err(error) => Err(broken(&error)),
+            }
+        })
+    }
+
+    fn feed(&self, input: Bytes) -> Result<()> {
+        let mut frames = self.client.borrow_mut().frames(input)?;
+        while let Some(frame) = frames.next()? {
+            let event = self.client.borrow_mut().handle_frame(&frame)?;
+            if let Some(event) = event {
+                self.dispatch.deliver(event);
+            }
+            self.deliver_events();
+            if self.link.borrow().is_none() {
+                // A listener ended the link, or the node.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&self, error: &Error) {
+        self.detach();
+        self.client.borrow_mut().disconnected("the link to the bridge was lost before the reply came");
+        self.deliver_events();
+        if self.client.borrow().phase() != Phase::Closed {
+            self.dispatch.lost(error);
+        }
+    }
+}
+
+fn broken(error: &io::Error) -> Error {
+    let code = os_code(error);
+    Error::os(code, format!("{code}: the link to the bridge broke: {error}"))
+}

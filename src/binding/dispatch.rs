@@ -1,0 +1,194 @@
+//! Events on their way into JavaScript: one call of one function each.
+//!
+//! `dispatch(head, correlation, body)`, where head packs four numbers so that a call passes few values:
+//! bits 0–2 the kind (0 message, 1 broadcast, 2 reply, 3 everything else), 3–4 the body's encoding, 5–16 the slot of
+//! the sender's name, 17–28 the slot of the event's. Of kind 3 the bits from 3 on are a [`Notice`]. The body is a
+//! string (JSON text) or a Buffer (other encodings); of a notice a JSON text.
+#![allow(unsafe_code)]
+
+use std::ffi::c_char;
+use std::ptr;
+
+use napi::bindgen_prelude::{Buffer, ToNapiValue};
+use napi::sys;
+
+use crate::error::Error;
+use crate::node::client::{Event, Payload};
+use crate::wire::frame::{Encoding, kind};
+
+/// What a call of kind 3 is about.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum Notice {
+    /// `[bridge pid]`
+    Online = 1,
+    /// `[code, text]`
+    Rejected = 2,
+    /// correlation: the slot; the body is the name itself.
+    Name = 3,
+    /// correlation; `[code, text]`
+    Failed = 4,
+    /// `[node, event, code]`
+    Undeliverable = 5,
+    /// `[]`
+    Drain = 6,
+    /// `[]`
+    Left = 7,
+    /// correlation: the encoding; the body is the values.
+    Ended = 8,
+    /// `[code, text]`
+    Lost = 9,
+}
+
+const KIND_NOTICE: u32 = 3;
+
+/// The dispatch function of one node, kept alive by this until it is dropped.
+pub struct Dispatch {
+    env: sys::napi_env,
+    function: sys::napi_ref,
+}
+
+impl Dispatch {
+    /// Keeps `function`.
+    ///
+    /// # Safety
+    /// `env` must be the current environment, and `function` a function in it.
+    pub unsafe fn new(env: sys::napi_env, function: sys::napi_value) -> Self {
+        let mut reference = ptr::null_mut();
+        // SAFETY: the caller vouches for both. A failed reference stays null, and is then never called.
+        unsafe { sys::napi_create_reference(env, function, 1, &mut reference) };
+        Self { env, function: reference }
+    }
+
+    /// Calls JavaScript with one event. What its listeners throw is theirs to handle there.
+    pub fn deliver(&self, event: Event<'_>) {
+        self.in_scope(|env| match event {
+            Event::Delivery { kind, from, event, correlation, encoding, body } => {
+                let broadcast = u32::from(kind == kind::BROADCAST);
+                let head = broadcast | bits(encoding) << 3 | u32::from(from) << 5 | u32::from(event) << 17;
+                self.call(env, head, correlation, body_value(env, encoding, body));
+            }
+            Event::Reply { correlation, encoding, body } => {
+                self.call(env, 2 | bits(encoding) << 3, correlation, body_value(env, encoding, body));
+            }
+            Event::Ended { encoding, body } => {
+                self.notify(env, Notice::Ended, bits(encoding), body_value(env, encoding, body));
+            }
+            Event::Name { slot, name } => {
+                self.notify(env, Notice::Name, u32::from(slot), text_value(env, name.as_bytes()));
+            }
+            Event::Online(welcome) => self.notify_json(env, Notice::Online, 0, &[&welcome.pid.to_string()]),
+            Event::Rejected { code, text } => self.notify_json(env, Notice::Rejected, 0, &[code.as_str(), &text]),
+            Event::Failed { correlation, code, text } => {
+                self.notify_json(env, Notice::Failed, correlation, &[code.as_str(), &text]);
+            }
+            Event::Undeliverable { node, event, code } => {
+                self.notify_json(env, Notice::Undeliverable, 0, &[&node, &event, code.as_str()]);
+            }
+            Event::Drain => self.notify_json(env, Notice::Drain, 0, &[]),
+            Event::Left => self.notify_json(env, Notice::Left, 0, &[]),
+        });
+    }
+
+    /// The link is gone.
+    pub fn lost(&self, error: &Error) {
+        self.in_scope(|env| self.notify_json(env, Notice::Lost, 0, &[error.code(), error.message()]));
+    }
+
+    fn in_scope(&self, act: impl FnOnce(sys::napi_env)) {
+        let mut scope = ptr::null_mut();
+        // SAFETY: called on the environment's thread only, as all of a node is; open and close are paired.
+        unsafe {
+            if sys::napi_open_handle_scope(self.env, &mut scope) != sys::Status::napi_ok {
+                return;
+            }
+            act(self.env);
+            sys::napi_close_handle_scope(self.env, scope);
+        }
+    }
+
+    fn notify(&self, env: sys::napi_env, notice: Notice, correlation: u32, body: sys::napi_value) {
+        self.call(env, KIND_NOTICE | (notice as u32) << 3, correlation, body);
+    }
+
+    fn notify_json(&self, env: sys::napi_env, notice: Notice, correlation: u32, fields: &[&str]) {
+        let json = serde_json::Value::from(fields).to_string();
+        self.notify(env, notice, correlation, text_value(env, json.as_bytes()));
+    }
+
+    fn call(&self, env: sys::napi_env, head: u32, correlation: u32, body: sys::napi_value) {
+        let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let mut arguments = [ptr::null_mut(), ptr::null_mut(), body];
+        // SAFETY: within a handle scope of the current environment; all values are fresh. When the environment is
+        // ending the calls fail, and the event with it.
+        unsafe {
+            sys::napi_get_reference_value(env, self.function, &mut function);
+            sys::napi_get_undefined(env, &mut this);
+            sys::napi_create_uint32(env, head, &mut arguments[0]);
+            sys::napi_create_uint32(env, correlation, &mut arguments[1]);
+            if function.is_null() || body.is_null() {
+                return;
+            }
+            let status = sys::napi_call_function(env, this, function, 3, arguments.as_ptr(), &mut result);
+            if status == sys::Status::napi_pending_exception {
+                report(env);
+            }
+        }
+    }
+}
+
+/// Makes a pending exception an uncaughtException, so that the remaining events are still delivered.
+///
+/// SAFETY: for the current environment, with an exception pending.
+unsafe fn report(env: sys::napi_env) {
+    let mut error = ptr::null_mut();
+    unsafe {
+        sys::napi_get_and_clear_last_exception(env, &mut error);
+        sys::napi_fatal_exception(env, error);
+    }
+}
+
+const fn bits(encoding: Encoding) -> u32 {
+    encoding as u32
+}
+
+fn body_value(env: sys::napi_env, encoding: Encoding, body: Payload<'_>) -> sys::napi_value {
+    match (encoding, body) {
+        (Encoding::Json, Payload::Borrowed(bytes)) => text_value(env, bytes),
+        (Encoding::Json, Payload::Owned(bytes)) => text_value(env, &bytes),
+        (_, Payload::Borrowed(bytes)) => {
+            let mut value = ptr::null_mut();
+            // SAFETY: the bytes are copied during the call.
+            unsafe {
+                sys::napi_create_buffer_copy(env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value);
+            }
+            value
+        }
+        // SAFETY: the current environment; the Buffer takes the bytes over.
+        (_, Payload::Owned(bytes)) => {
+            unsafe { Buffer::to_napi_value(env, Buffer::from(bytes)) }.unwrap_or(ptr::null_mut())
+        }
+    }
+}
+
+/// A string value. ASCII, the common case, is a plain copy in the engine.
+fn text_value(env: sys::napi_env, bytes: &[u8]) -> sys::napi_value {
+    let mut value = ptr::null_mut();
+    let (data, len) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
+    // SAFETY: the bytes are copied during the call; what is not UTF-8 becomes U+FFFD.
+    unsafe {
+        if bytes.is_ascii() {
+            sys::napi_create_string_latin1(env, data, len, &mut value);
+        } else {
+            sys::napi_create_string_utf8(env, data, len, &mut value);
+        }
+    }
+    value
+}
+
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        // SAFETY: dropped on the environment's thread, with the node.
+        unsafe { sys::napi_delete_reference(self.env, self.function) };
+    }
+}

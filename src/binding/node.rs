@@ -1,0 +1,273 @@
+//! `NativeNode`: what `lib/node.js` stands on.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
+use napi::{Env, JsValue, sys};
+use napi_derive::napi;
+
+use super::core::Core;
+use super::dispatch::Dispatch;
+use super::hot;
+use super::thrown::Thrown;
+use super::wake::waker;
+use crate::address::Address;
+use crate::bridge::server::random;
+use crate::error::{Code, Error, os_code};
+use crate::node::client::{Client, Config, Phase};
+use crate::node::link::Link;
+use crate::node::link_task::TaskLink;
+use crate::node::link_uv::{LibUv, LoopLink};
+use crate::transport::{Connecting, Target, connect};
+
+/// What a node is set up with.
+#[napi(object)]
+pub struct NodeSetup {
+    pub id: String,
+    pub max_message: f64,
+    pub max_pending: f64,
+    /// Drive the socket on a tokio thread instead of the JavaScript thread's loop.
+    pub task_driver: bool,
+}
+
+/// A node's native half.
+#[napi]
+pub struct NativeNode {
+    core: Rc<Core>,
+    task_driver: bool,
+}
+
+#[napi]
+impl NativeNode {
+    /// `dispatch` is called with every event: see `binding/dispatch.rs`.
+    #[napi(constructor)]
+    pub fn new(env: Env, setup: NodeSetup, dispatch: Function<'_, (), ()>) -> Self {
+        let config = Config {
+            id: setup.id,
+            session: random(),
+            pid: std::process::id(),
+            max_message: setup.max_message as u64,
+            max_pending: setup.max_pending as u64,
+        };
+        // SAFETY: the current environment and a function that lives in it.
+        let dispatch = unsafe { Dispatch::new(env.raw(), dispatch.raw()) };
+        Self { core: Core::new(Client::new(config), dispatch), task_driver: setup.task_driver }
+    }
+
+    /// `{ send, sendParts, flush, turn }`: see `binding/hot.rs`.
+    #[napi]
+    pub fn functions<'env>(&self, env: &'env Env) -> Unknown<'env> {
+        // SAFETY: the current environment; the value is a fresh object.
+        unsafe { Unknown::from_raw_unchecked(env.raw(), hot::functions(env.raw(), &self.core)) }
+    }
+
+    /// Starts a connection to `url`. `turn` is called whenever the socket is ready for something.
+    ///
+    /// # Errors
+    /// What the operating system says at once; EAGAIN when the bridge's backlog is full.
+    #[napi]
+    pub fn connect(&self, env: Env, url: String, turn: Function<'_, (), ()>) -> Result<(), Thrown> {
+        let address: Address = url.parse::<Address>()?;
+        let mut failure = Error::new(Code::InvalidArg, format!("'{url}' leads nowhere"));
+        for target in Target::resolve(&address)? {
+            match connect(&target).map_err(|error| unreachable(&error, &url)) {
+                Ok(connecting) => {
+                    let link = self.link(env, connecting, turn).map_err(|error| unreachable(&error, &url))?;
+                    self.core.attach(link);
+                    return Ok(());
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure.into())
+    }
+
+    /// A number for "node:event"; numbers count up from 0.
+    #[napi]
+    pub fn target(&self, node: String, event: String) -> u32 {
+        self.core.client.borrow_mut().target(&node, &event)
+    }
+
+    /// Forgets all targets.
+    #[napi]
+    pub fn clear_targets(&self) {
+        self.core.client.borrow_mut().clear_targets();
+    }
+
+    /// Whether broadcasts of `event` concern this node.
+    #[napi]
+    pub fn listen(&self, event: String, listens: bool) {
+        self.core.client.borrow_mut().listen(&event, listens);
+    }
+
+    /// Tells a sender that its message reached nobody.
+    #[napi]
+    pub fn refuse(&self, target: u32, correlation: u32, code: String, text: String) {
+        let code = if code == Code::NoListener.as_str() { Code::NoListener } else { Code::Protocol };
+        self.core.client.borrow_mut().refuse(target, correlation, code, &text, self.core.now());
+    }
+
+    /// Stops waiting for a reply.
+    #[napi]
+    pub fn cancel(&self, correlation: u32) {
+        self.core.client.borrow_mut().cancel(correlation);
+    }
+
+    /// Fails requests whose time is up; milliseconds to the next one, or -1.
+    #[napi]
+    pub fn check_time(&self) -> f64 {
+        self.core.check_time()
+    }
+
+    /// Bytes handed over and not yet settled.
+    #[napi(getter)]
+    pub fn pending(&self) -> f64 {
+        self.core.client.borrow().pending() as f64
+    }
+
+    /// Whether to wait for 'drain'.
+    #[napi(getter)]
+    pub fn need_drain(&self) -> bool {
+        self.core.client.borrow().need_drain()
+    }
+
+    /// Says goodbye behind all that was sent before; false when there is no bridge to say it to.
+    #[napi]
+    pub fn leave(&self) -> bool {
+        let mut client = self.core.client.borrow_mut();
+        client.leave();
+        let leaving = client.phase() == Phase::Leaving;
+        drop(client);
+        self.core.flush();
+        leaving
+    }
+
+    /// Ends the link and fails all requests. With `over`, for good.
+    #[napi]
+    pub fn close(&self, text: String, over: bool) {
+        self.core.detach();
+        let mut client = self.core.client.borrow_mut();
+        if over {
+            client.close(&text);
+        } else {
+            client.disconnected(&text);
+        }
+        drop(client);
+        self.core.deliver_events();
+    }
+
+    /// Writes all that waits, even if that takes a while: for the end of the process.
+    #[napi]
+    pub fn flush_blocking(&self) {
+        self.core.flush_blocking();
+    }
+
+    fn link(&self, env: Env, connecting: Connecting, turn: Function<'_, (), ()>) -> std::io::Result<Box<dyn Link>> {
+        if !self.task_driver
+            && let Some(uv) = LibUv::load()
+            && let Some(event_loop) = event_loop(env)
+        {
+            // SAFETY: the environment's own loop, and the caller is on its thread.
+            return unsafe { loop_link(&self.core, env.raw(), uv, event_loop, connecting, turn) };
+        }
+        let wake = waker(turn).map_err(std::io::Error::other)?;
+        Ok(Box::new(TaskLink::new(connecting, Arc::new(wake))?))
+    }
+}
+
+fn unreachable(error: &std::io::Error, url: &str) -> Error {
+    let code = os_code(error);
+    Error::os(code, format!("{code}: no connection to a bridge at '{url}': {error}"))
+}
+
+fn event_loop(env: Env) -> Option<*mut c_void> {
+    let mut event_loop = ptr::null_mut();
+    // SAFETY: the current environment.
+    let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), &mut event_loop) };
+    (status == sys::Status::napi_ok && !event_loop.is_null()).then_some(event_loop.cast())
+}
+
+/// The `turn` function of one link on the loop, and its place among what the environment waits for at its end.
+struct Turn {
+    env: sys::napi_env,
+    function: sys::napi_ref,
+    core: Weak<Core>,
+    cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
+}
+
+/// SAFETY: as [`LoopLink::new`].
+unsafe fn loop_link(
+    core: &Rc<Core>,
+    env: sys::napi_env,
+    uv: LibUv,
+    event_loop: *mut c_void,
+    connecting: Connecting,
+    turn: Function<'_, (), ()>,
+) -> std::io::Result<Box<dyn Link>> {
+    let mut function = ptr::null_mut();
+    unsafe { sys::napi_create_reference(env, turn.raw(), 1, &mut function) };
+    let turn = Rc::new(Turn { env, function, core: Rc::downgrade(core), cleanup: Cell::new(ptr::null_mut()) });
+    let (on_ready, on_closed) = (turn.clone(), turn.clone());
+    let ready = Box::new(move || on_ready.call());
+    let closed = Box::new(move || on_closed.end());
+    let link = unsafe { LoopLink::new(uv, event_loop, connecting, ready, closed)? };
+    turn.end_with_environment();
+    Ok(Box::new(link))
+}
+
+impl Turn {
+    /// Enters JavaScript: microtasks and ticks run when it returns.
+    fn call(&self) {
+        let (mut scope, mut function, mut this, mut result) =
+            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: on the environment's thread, outside of any JavaScript; open and close are paired.
+        unsafe {
+            if sys::napi_open_handle_scope(self.env, &mut scope) != sys::Status::napi_ok {
+                return;
+            }
+            sys::napi_get_reference_value(self.env, self.function, &mut function);
+            sys::napi_get_global(self.env, &mut this);
+            if !function.is_null() {
+                sys::napi_make_callback(self.env, ptr::null_mut(), this, function, 0, ptr::null(), &mut result);
+            }
+            sys::napi_close_handle_scope(self.env, scope);
+        }
+    }
+
+    /// An environment (a worker) that ends has to close the handle first, or its loop aborts the process.
+    fn end_with_environment(self: &Rc<Self>) {
+        let data = Rc::into_raw(self.clone());
+        let mut handle = ptr::null_mut();
+        // SAFETY: the count made above is given back by `end`, which runs once the handle is closed.
+        unsafe {
+            sys::napi_add_async_cleanup_hook(self.env, Some(environment_ends), data.cast_mut().cast(), &mut handle);
+        }
+        self.cleanup.set(handle);
+    }
+
+    /// libuv has let go of the link.
+    fn end(&self) {
+        let handle = self.cleanup.replace(ptr::null_mut());
+        // SAFETY: on the environment's thread; neither reference nor hook is used again.
+        unsafe {
+            sys::napi_delete_reference(self.env, self.function);
+            if !handle.is_null() {
+                sys::napi_remove_async_cleanup_hook(handle);
+            }
+            drop(Rc::from_raw(ptr::from_ref(self)));
+        }
+    }
+}
+
+/// SAFETY: N-API calls it with the data given above, which lives until `end`.
+unsafe extern "C" fn environment_ends(_handle: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
+    let turn = unsafe { &*data.cast::<Turn>().cast_const() };
+    if let Some(core) = turn.core.upgrade() {
+        core.detach();
+    }
+}

@@ -1,0 +1,51 @@
+//! What happened on a bridge, countable from any thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of one bridge since it started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Messages forwarded, one per receiver.
+    pub delivered: Counter,
+    /// Messages that could not be delivered; their senders were told.
+    pub undeliverable: Counter,
+    /// Replies that nobody waits for any more.
+    pub stale_replies: Counter,
+    /// Links closed because what they sent is not the protocol.
+    pub rejected: Counter,
+    /// Links refused because the peer does not belong here.
+    pub unauthorized: Counter,
+    /// Nodes cut because they did not read.
+    pub cut: Counter,
+}
+
+impl Counters {
+    /// All of them by name.
+    pub fn all(&self) -> [(&'static str, u64); 6] {
+        [
+            ("delivered", self.delivered.get()),
+            ("undeliverable", self.undeliverable.get()),
+            ("staleReplies", self.stale_replies.get()),
+            ("rejected", self.rejected.get()),
+            ("unauthorized", self.unauthorized.get()),
+            ("cut", self.cut.get()),
+        ]
+    }
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn increment(&self) {
+        // A statistic: no other memory depends on it.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

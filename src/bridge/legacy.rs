@@ -1,0 +1,274 @@
+//! A link that speaks the original's wire: its JSON messages to and from what the router moves.
+
+use bytes::{Bytes, BytesMut};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+
+use super::link::{Body, LinkKey, Wire};
+use super::member::{Departure, MemberKey};
+use super::router::Router;
+use super::symbols::Symbol;
+use crate::error::{Code, Result};
+use crate::wire::frame::{Encoding, Head, flag, kind};
+use crate::wire::legacy::{LegacyDecoder, LegacyEncoder, LegacyMessage, RawJson, json_from_packed};
+
+/// Questions a legacy peer may have open; its wire has no way to take one back, so the oldest are forgotten.
+const MAX_ASKS: usize = 16_384;
+
+/// The state of such a link.
+#[derive(Debug, Default)]
+pub struct LegacyLink {
+    input: BytesMut,
+    decoder: LegacyDecoder,
+    encoder: LegacyEncoder,
+    asks: FxHashMap<u32, Ask>,
+    ask_order: VecDeque<u32>,
+    last_ask: u32,
+}
+
+/// A PUBLISH or RPC whose ACK has not come.
+#[derive(Debug)]
+struct Ask {
+    id: RawJson,
+    /// Whom it went to; empty: the bridge.
+    to: String,
+}
+
+impl LegacyLink {
+    /// Whether the first bytes of a connection are this wire's.
+    pub fn recognizes(first: &[u8]) -> bool {
+        matches!(first.first(), Some(b'{' | b'P' | b'\n' | b'\r' | 0))
+    }
+
+    /// The number under which the peer waits for an answer to its message `id`.
+    fn ask(&mut self, id: RawJson, to: &str) -> u32 {
+        if self.ask_order.len() >= MAX_ASKS
+            && let Some(oldest) = self.ask_order.pop_front()
+        {
+            self.asks.remove(&oldest);
+        }
+        self.last_ask = self.last_ask.checked_add(1).unwrap_or(1);
+        self.ask_order.push_back(self.last_ask);
+        self.asks.insert(self.last_ask, Ask { id, to: to.to_owned() });
+        self.last_ask
+    }
+
+    fn answered(&mut self, correlation: u32) -> Option<Ask> {
+        let ask = self.asks.remove(&correlation)?;
+        while self.ask_order.front().is_some_and(|oldest| !self.asks.contains_key(oldest)) {
+            self.ask_order.pop_front();
+        }
+        Some(ask)
+    }
+
+    /// Answers a question with an error; the original's errors are strings.
+    pub fn push_refusal(&mut self, correlation: u32, text: &str, out: &mut Vec<u8>) {
+        if let Some(ask) = self.answered(correlation) {
+            self.encoder.ack_error(out, &ask.id, short_error(text));
+        }
+    }
+
+    /// Whoever was asked is gone.
+    pub fn push_gone(&mut self, node: &str, out: &mut Vec<u8>) {
+        let asked: Vec<u32> = self.asks.iter().filter(|(_, ask)| ask.to == node).map(|(&number, _)| number).collect();
+        for correlation in asked {
+            self.push_refusal(correlation, "node-left", out);
+        }
+    }
+
+    /// The bus ends.
+    pub fn push_close(&mut self, encoding: Encoding, body: &[u8], out: &mut Vec<u8>) {
+        let values = plain_json(encoding, body, usize::MAX).unwrap_or_else(|_| b"[]".to_vec());
+        // Values that are no JSON array were made by this process; then the peer gets none.
+        let _sent = self.encoder.close(out, &values).or_else(|_| self.encoder.close(out, b"[]"));
+    }
+
+    /// A reply of the bridge's own process.
+    pub fn push_from_bridge(&mut self, head: &Head, event: Option<&str>, body: &[u8], out: &mut Vec<u8>) {
+        debug_assert!(event.is_none(), "the bridge's own events do not concern this wire");
+        self.push_reply(head, body, usize::MAX, out);
+    }
+
+    fn push_reply(&mut self, head: &Head, body: &[u8], max: usize, out: &mut Vec<u8>) {
+        let Some(ask) = self.answered(head.correlation) else { return };
+        let sent = plain_json(head.encoding(), body, max).and_then(|args| self.encoder.ack(out, &ask.id, &args));
+        if let Err(error) = sent {
+            self.encoder.ack_error(out, &ask.id, error.message());
+        }
+    }
+}
+
+/// "unknown-node: …" and "duplicate-node: …" are the bare words on this wire.
+fn short_error(text: &str) -> &str {
+    match text.split_once(':') {
+        Some((word @ ("unknown-node" | "duplicate-node"), _)) => word,
+        _ => text,
+    }
+}
+
+/// A body as the JSON that this wire carries.
+fn plain_json(encoding: Encoding, body: &[u8], max: usize) -> Result<Vec<u8>> {
+    match encoding {
+        Encoding::Json => Ok(body.to_vec()),
+        Encoding::Packed => json_from_packed(body, max),
+        Encoding::CloneV8 | Encoding::CloneJsc => Err(crate::error::Error::new(
+            Code::Unserializable,
+            "the receiver speaks the original's wire, which carries JSON only: send with serialization 'json'",
+        )),
+    }
+}
+
+impl Router {
+    pub(super) fn read_legacy(&mut self, link: LinkKey, input: Bytes) -> Result<()> {
+        let max = usize::try_from(self.limits.max_message).unwrap_or(usize::MAX);
+        let Wire::Legacy(legacy) = &mut self.links[link.0 as usize].wire else { return Ok(()) };
+        legacy.input.extend_from_slice(&input);
+        loop {
+            let state = &mut self.links[link.0 as usize];
+            let Wire::Legacy(legacy) = &mut state.wire else { return Ok(()) };
+            if state.closing {
+                return Ok(());
+            }
+            let Some(message) = legacy.decoder.next(&mut legacy.input, max)? else { break };
+            self.handle_legacy(link, message)?;
+        }
+        // A peer that once sent much does not keep a large buffer for ever.
+        if let Wire::Legacy(legacy) = &mut self.links[link.0 as usize].wire
+            && legacy.input.is_empty()
+        {
+            legacy.input = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn handle_legacy(&mut self, link: LinkKey, message: LegacyMessage) -> Result<()> {
+        match (message, self.link(link).member) {
+            (LegacyMessage::Ping, _) => {
+                self.with_legacy(link, |_, out| LegacyEncoder::pong(out));
+            }
+            (LegacyMessage::Ident { id, node }, None) => self.identify(link, &id, &node),
+            (LegacyMessage::Ident { id, .. }, Some(_)) => {
+                self.with_legacy(link, |legacy, out| legacy.encoder.ack_error(out, &id, "duplicate-node"));
+            }
+            // The original ignored what it did not know, and what came before IDENT has no sender.
+            (LegacyMessage::Unknown { .. }, _) => self.counters.undeliverable.increment(),
+            (_, None) => return Err(crate::wire::frame::malformed("the first message is not IDENT")),
+            (message, Some(member)) => self.handle_legacy_member(link, member, message)?,
+        }
+        Ok(())
+    }
+
+    fn identify(&mut self, link: LinkKey, id: &RawJson, node: &str) {
+        let now = self.link(link).progress;
+        match self.add_member(link, node, None, now) {
+            Ok(member) => {
+                self.interests.listen_to_everything(member);
+                self.with_legacy(link, |legacy, out| legacy.encoder.ack(out, id, b"[null]").unwrap_or_default());
+                self.announce_join(link);
+            }
+            Err(_) => self.with_legacy(link, |legacy, out| legacy.encoder.ack_error(out, id, "duplicate-node")),
+        }
+    }
+
+    fn handle_legacy_member(&mut self, link: LinkKey, member: MemberKey, message: LegacyMessage) -> Result<()> {
+        match message {
+            LegacyMessage::Publish { id, to, event, args } => {
+                let correlation = self.with_legacy(link, |legacy, _| legacy.ask(id, &to));
+                self.legacy_directed(member, kind::MESSAGE, correlation, (&to, &event), &args);
+            }
+            LegacyMessage::Ack { to, id, args } => {
+                let Some(correlation) = id.as_u32().filter(|&number| number != 0) else { return Ok(()) };
+                self.legacy_directed(member, kind::REPLY, correlation, (&to, ""), &args);
+            }
+            LegacyMessage::Broadcast { event, args } => {
+                let event = self.symbols.acquire(&event);
+                let head = legacy_head(kind::BROADCAST, 0);
+                let body = args.into_bytes();
+                self.broadcast(member, head, Some(event), &Body::new(&body, |bytes| body.slice_ref(bytes)));
+                self.symbols.release(event);
+            }
+            LegacyMessage::Rpc { id, method, args } => {
+                let correlation = self.with_legacy(link, |legacy, _| legacy.ask(id, ""));
+                let method = self.symbols.acquire(&method);
+                self.call_host(member, legacy_head(kind::RPC, correlation), Some(method), args.into_bytes());
+                self.symbols.release(method);
+            }
+            LegacyMessage::Leave { id } => {
+                self.remove_member(member, Departure::Left);
+                self.with_legacy(link, |legacy, out| legacy.encoder.ack(out, &id, b"[]").unwrap_or_default());
+                self.close_when_written(link);
+            }
+            LegacyMessage::Ping | LegacyMessage::Ident { .. } | LegacyMessage::Unknown { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn legacy_directed(
+        &mut self,
+        member: MemberKey,
+        kind: u8,
+        correlation: u32,
+        (to, event): (&str, &str),
+        args: &RawJson,
+    ) {
+        let to = self.symbols.acquire(to);
+        let event = (!event.is_empty()).then(|| self.symbols.acquire(event));
+        let body = Bytes::copy_from_slice(args.as_str().as_bytes());
+        let shared = Body::new(&body, |bytes| body.slice_ref(bytes));
+        self.forward(member, legacy_head(kind, correlation), (to, event), &shared);
+        event.into_iter().chain([to]).for_each(|symbol| self.symbols.release(symbol));
+    }
+
+    fn with_legacy<T: Default>(&mut self, link: LinkKey, act: impl FnOnce(&mut LegacyLink, &mut Vec<u8>) -> T) -> T {
+        let state = &mut self.links[link.0 as usize];
+        let Wire::Legacy(legacy) = &mut state.wire else { return T::default() };
+        let result = act(legacy, state.out.tail(&mut self.spares));
+        self.mark_dirty(link);
+        result
+    }
+
+    /// A routed message for a peer of the original's wire. What its wire cannot carry is refused to the sender.
+    pub(super) fn deliver_legacy(
+        &mut self,
+        sender: MemberKey,
+        receiver: MemberKey,
+        head: Head,
+        event: Option<Symbol>,
+        body: &[u8],
+    ) {
+        let max = usize::try_from(self.limits.max_message).unwrap_or(usize::MAX);
+        let link = self.members[receiver.place as usize].link;
+        let from = self.symbols.name(self.members[sender.place as usize].id).clone();
+        let name = event.map(|event| self.symbols.name(event).clone()).unwrap_or_default();
+        let sent = self.with_legacy(link, |legacy, out| {
+            Some(match head.kind {
+                kind::REPLY => {
+                    legacy.push_reply(&head, body, max, out);
+                    Ok(())
+                }
+                kind::REFUSE => {
+                    let text = crate::wire::frame::decode_refusal(body).map_or("refused", |(_, text)| text);
+                    legacy.push_refusal(head.correlation, text, out);
+                    Ok(())
+                }
+                kind::BROADCAST => {
+                    plain_json(head.encoding(), body, max).and_then(|args| legacy.encoder.broadcast(out, &name, &args))
+                }
+                _ => plain_json(head.encoding(), body, max)
+                    .and_then(|args| legacy.encoder.publish(out, &from, head.correlation, &name, &args)),
+            })
+        });
+        if let Some(Err(error)) = sent {
+            self.counters.undeliverable.increment();
+            let peer = self.members[receiver.place as usize].id;
+            let correlation = if head.kind == kind::MESSAGE { head.correlation } else { 0 };
+            self.refuse(sender, (Some(peer), event), correlation, Code::Unserializable, error.message());
+        }
+    }
+}
+
+/// The head of a message from a peer that numbers nothing and always wants an answer.
+fn legacy_head(kind: u8, correlation: u32) -> Head {
+    let flags = if correlation != 0 && kind != kind::REPLY { flag::ASK } else { 0 };
+    Head { kind, flags, peer: 0, event: 0, correlation, seq: 0 }
+}

@@ -1,0 +1,270 @@
+//! One connection: its wire, its names, what waits to be written to it.
+
+use std::collections::VecDeque;
+use std::hash::BuildHasherDefault;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use rustc_hash::{FxHashMap, FxHasher};
+
+use super::legacy::LegacyLink;
+use super::member::MemberKey;
+use super::relay::Relay;
+use super::settling::{InFlight, Settlements};
+use super::symbols::{Symbol, Symbols};
+use crate::error::Result;
+use crate::outqueue::{OutQueue, Spares};
+use crate::wire::control::put_name;
+use crate::wire::frame::{CHUNK_LEN, Head, MAX_INLINE, encode_chunk_head, flag, large_head, malformed};
+use crate::wire::names::{IncomingNames, OutgoingNames, Slot};
+use crate::wire::reader::FrameReader;
+
+/// A link's place in the router's table. Its driver is told when it is over, and must not use it afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkKey(pub u32);
+
+/// What the transport knows of the other side.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    /// Its process, by the kernel's word.
+    pub pid: Option<u32>,
+    /// Its user, by the kernel's word.
+    pub uid: Option<u32>,
+    /// Its address, on TCP.
+    pub address: Option<String>,
+    /// When it connected, in milliseconds since 1970.
+    pub since: u64,
+}
+
+/// A body of at least this many bytes is queued by reference: a copy would cost more than the reference, and the
+/// read buffer that it keeps in memory is not much larger.
+const SHARE_AT: usize = 32 * 1024;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Link {
+    pub peer: Peer,
+    pub wire: Wire,
+    pub out: OutQueue,
+    pub member: Option<MemberKey>,
+    /// It is to be closed as soon as `out` is written.
+    pub closing: bool,
+    /// When it connected, or last took bytes while its queue was full; router time.
+    pub progress: u64,
+    /// Links that are not read until this one's queue has room again.
+    pub holding: Vec<LinkKey>,
+    /// The link whose full queue keeps this one from being read.
+    pub held_by: Option<LinkKey>,
+    /// Whether the driver has been told of bytes to write.
+    pub dirty: bool,
+}
+
+/// What the other side speaks.
+#[derive(Debug)]
+pub enum Wire {
+    /// Its first bytes will tell.
+    Undecided(BytesMut),
+    /// Ours.
+    Native(Box<Native>),
+    /// The original's.
+    Legacy(Box<LegacyLink>),
+}
+
+/// The state of a link that speaks our wire.
+#[derive(Debug, Default)]
+pub struct Native {
+    pub reader: FrameReader,
+    pub names: IncomingNames<Symbol>,
+    told: OutgoingNames<Symbol, BuildHasherDefault<FxHasher>>,
+    /// Frames sent and not acknowledged. Bounded by the window of the senders.
+    in_flight: VecDeque<InFlight>,
+    acknowledged: u64,
+    /// Large messages on their way up.
+    pub relays: FxHashMap<u32, Relay>,
+    last_stream: u32,
+}
+
+/// A body on its way to one or more links.
+#[derive(Clone, Debug)]
+pub struct Body<'a> {
+    bytes: &'a [u8],
+    shared: Option<Bytes>,
+}
+
+impl<'a> Body<'a> {
+    /// `share` is asked for a reference when the body is large enough.
+    pub fn new(bytes: &'a [u8], share: impl FnOnce(&'a [u8]) -> Bytes) -> Self {
+        Self { bytes, shared: (bytes.len() >= SHARE_AT).then(|| share(bytes)) }
+    }
+
+    /// A body that is copied into every queue.
+    pub fn small(bytes: &'a [u8]) -> Self {
+        Self { bytes, shared: None }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The last chunk, and those before it.
+    fn chunks(&self) -> (Self, impl Iterator<Item = Self>) {
+        let last = (self.bytes.len() - 1) / CHUNK_LEN * CHUNK_LEN;
+        let part = |range: Range<usize>| Self {
+            bytes: &self.bytes[range.clone()],
+            shared: self.shared.as_ref().map(|shared| shared.slice(range)),
+        };
+        let before = (0..last).step_by(CHUNK_LEN).map(move |start| part(start..start + CHUNK_LEN));
+        (part(last..self.bytes.len()), before)
+    }
+}
+
+impl Link {
+    /// A fresh connection.
+    pub fn new(peer: Peer, now: u64) -> Self {
+        Self {
+            peer,
+            wire: Wire::Undecided(BytesMut::new()),
+            out: OutQueue::default(),
+            member: None,
+            closing: false,
+            progress: now,
+            holding: Vec::new(),
+            held_by: None,
+            dirty: false,
+        }
+    }
+
+    /// The state of our wire.
+    ///
+    /// # Errors
+    /// `ERR_PROTOCOL` on any other.
+    pub fn native(&mut self) -> Result<&mut Native> {
+        match &mut self.wire {
+            Wire::Native(native) => Ok(native),
+            _ => Err(malformed("a frame on a link without frames")),
+        }
+    }
+
+    /// Appends a message, in chunks if it is large.
+    pub fn push_message(
+        &mut self,
+        head: Head,
+        names: (Option<Symbol>, Option<Symbol>),
+        body: &Body<'_>,
+        in_flight: InFlight,
+        (symbols, spares): (&mut Symbols, &mut Spares),
+    ) {
+        if head.is_large() || body.bytes.len() <= MAX_INLINE {
+            return self.push_routed(head, names, body, in_flight, (symbols, spares));
+        }
+        let Wire::Native(native) = &mut self.wire else { return };
+        let stream = native.next_stream();
+        let opening = large_head(stream, body.bytes.len() as u64);
+        let large = Head { flags: head.flags | flag::LARGE, ..head };
+        self.push_routed(large, names, &Body::small(&opening), InFlight::Unwatched, (symbols, &mut *spares));
+        let (last, before) = body.chunks();
+        for chunk in before {
+            self.push_chunk(stream, 0, &chunk, InFlight::Unwatched, spares);
+        }
+        self.push_chunk(stream, 0, &last, in_flight, spares);
+    }
+
+    /// Appends a routed frame; names the other side does not know go before it.
+    pub fn push_routed(
+        &mut self,
+        head: Head,
+        (peer, event): (Option<Symbol>, Option<Symbol>),
+        body: &Body<'_>,
+        in_flight: InFlight,
+        (symbols, spares): (&mut Symbols, &mut Spares),
+    ) {
+        let Wire::Native(native) = &mut self.wire else { return };
+        let tail = self.out.tail(spares);
+        let (peer, event) = native.slots(peer, event, symbols, tail);
+        Head { peer, event, ..head }.encode(body.bytes.len(), tail);
+        native.in_flight.push_back(in_flight);
+        self.push_body(body, spares);
+    }
+
+    /// Appends a chunk of a large message.
+    pub fn push_chunk(&mut self, stream: u32, flags: u8, body: &Body<'_>, in_flight: InFlight, spares: &mut Spares) {
+        let Wire::Native(native) = &mut self.wire else { return };
+        native.in_flight.push_back(in_flight);
+        encode_chunk_head(stream, flags, body.bytes.len(), self.out.tail(spares));
+        self.push_body(body, spares);
+    }
+
+    fn push_body(&mut self, body: &Body<'_>, spares: &mut Spares) {
+        match &body.shared {
+            Some(shared) => self.out.push_shared(shared.clone(), spares),
+            None => self.out.tail(spares).extend_from_slice(body.bytes),
+        }
+    }
+}
+
+impl Native {
+    /// A number for the next large message to this link.
+    pub fn next_stream(&mut self) -> u32 {
+        self.last_stream = self.last_stream.wrapping_add(1);
+        self.last_stream
+    }
+
+    /// The other side has `received` frames of ours in all.
+    ///
+    /// # Errors
+    /// `ERR_PROTOCOL` when it says it has more than were sent, or fewer than it said before.
+    pub fn acknowledge(&mut self, received: u64, settlements: &mut Settlements) -> Result<()> {
+        let news = received.checked_sub(self.acknowledged).and_then(|news| usize::try_from(news).ok());
+        let Some(news) = news.filter(|&news| news <= self.in_flight.len()) else {
+            return Err(malformed("an acknowledgement of what was never sent"));
+        };
+        self.acknowledged = received;
+        for frame in self.in_flight.drain(..news) {
+            settlements.frame(frame);
+        }
+        if self.in_flight.is_empty() && self.in_flight.capacity() > 256 {
+            self.in_flight = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    /// Takes what will never be acknowledged.
+    pub fn abandon(&mut self) -> VecDeque<InFlight> {
+        std::mem::take(&mut self.in_flight)
+    }
+
+    /// Gives the names' references back.
+    pub fn release_names(&mut self, symbols: &mut Symbols) {
+        for symbol in self.told.clear() {
+            symbols.release(symbol);
+        }
+        for &symbol in self.names.iter() {
+            symbols.release(symbol);
+        }
+        self.names = IncomingNames::default();
+    }
+
+    /// The slots of both names, telling the other side those it does not know.
+    fn slots(
+        &mut self,
+        peer: Option<Symbol>,
+        event: Option<Symbol>,
+        symbols: &mut Symbols,
+        out: &mut Vec<u8>,
+    ) -> (u16, u16) {
+        for symbol in self.told.make_room(2) {
+            symbols.release(symbol);
+        }
+        let mut slot = |name: Option<Symbol>| match name.map(|symbol| (symbol, self.told.slot(symbol))) {
+            None => 0,
+            Some((_, Slot::Known(slot))) => slot,
+            Some((symbol, Slot::New(slot))) => {
+                symbols.retain(symbol);
+                put_name(slot, symbols.name(symbol), out);
+                slot
+            }
+        };
+        (slot(peer), slot(event))
+    }
+}

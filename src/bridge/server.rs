@@ -1,0 +1,398 @@
+//! Drives the router: one OS thread, one tokio current-thread runtime, one task per link.
+//!
+//! The thread never enters JavaScript, so a host whose event loop is blocked still routes at full speed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use rustc_hash::FxHashMap;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::LocalSet;
+
+use super::counters::Counters;
+use super::link::{LinkKey, Peer};
+use super::member::{Departure, NodeInfo};
+use super::router::{Caller, Event, Limits, Router};
+use crate::error::{Code, Error};
+use crate::outqueue::MAX_SLICES;
+use crate::transport::{Listener, PeerFacts, Stream};
+use crate::wire::frame::Encoding;
+
+/// Bytes of one read: a batch of small messages, or two chunks.
+const READ_LEN: usize = 256 * 1024;
+/// How often time is told to a router that wants to know.
+const TICK: Duration = Duration::from_millis(250);
+/// How often the path is checked to still be ours.
+const PATH_CHECK: Duration = Duration::from_secs(5);
+/// How long a closed link may take to read its last words.
+const LINGER: Duration = Duration::from_secs(2);
+/// Pause after a failed accept, which is mostly for want of descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// What the host's process hears of its bridge, from the bridge's thread.
+#[derive(Debug)]
+pub enum HostEvent {
+    /// Somebody calls a method of the host.
+    Call { caller: Caller, from: String, method: String, encoding: Encoding, body: Bytes },
+    /// A node is on the bus.
+    Joined(NodeInfo),
+    /// A node is no longer on the bus.
+    Left(NodeInfo, Departure),
+    /// Something went wrong that does not end the bridge.
+    Trouble(Error),
+    /// The bridge has ended.
+    Ended,
+}
+
+/// What the host's process tells its bridge.
+#[derive(Debug)]
+pub enum Command {
+    /// The answer to a call.
+    Answer { caller: Caller, encoding: Encoding, body: Bytes },
+    /// There is no answer to a call.
+    Refuse { caller: Caller, method: String, code: Code, text: String },
+    /// A call of so many bytes was taken off the queue.
+    Took(usize),
+    /// The bus ends.
+    Close { encoding: Encoding, body: Bytes },
+    /// This bridge ends; the bus goes on without it.
+    HandOver,
+}
+
+/// The nodes of a bus by id, for any thread to read.
+pub type Roster = Arc<Mutex<BTreeMap<String, NodeInfo>>>;
+
+/// A running bridge. When it is dropped, the bridge ends without a word.
+#[derive(Debug)]
+pub struct Bridge {
+    pub commands: mpsc::UnboundedSender<Command>,
+    pub roster: Roster,
+    pub counters: Arc<Counters>,
+}
+
+impl Bridge {
+    /// Starts a bridge on `listener`. `host` is called on the bridge's thread, and must not block it.
+    ///
+    /// # Errors
+    /// When the operating system has no thread for it.
+    pub fn start(listener: Listener, limits: Limits, host: impl Fn(HostEvent) + Send + 'static) -> Result<Self, Error> {
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (roster, counters) = (Roster::default(), Arc::new(Counters::default()));
+        let parts = (roster.clone(), counters.clone());
+        std::thread::Builder::new()
+            .name("busybody-bridge".into())
+            .spawn(move || run(listener, limits, parts, orders, host))
+            .map_err(|error| Error::io(&error, "starting the bridge's thread of", "busybody"))?;
+        Ok(Self { commands, roster, counters })
+    }
+}
+
+fn run(
+    listener: Listener,
+    limits: Limits,
+    (roster, counters): (Roster, Arc<Counters>),
+    orders: mpsc::UnboundedReceiver<Command>,
+    host: impl Fn(HostEvent) + 'static,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let host: Rc<dyn Fn(HostEvent)> = Rc::new(host);
+    match runtime {
+        Ok(runtime) => {
+            let router = Router::new(limits, random(), std::process::id(), counters);
+            let server = Rc::new(Server::new(router, roster, host.clone()));
+            LocalSet::new().block_on(&runtime, server.serve(listener, orders));
+        }
+        Err(error) => host(HostEvent::Trouble(Error::io(&error, "starting the runtime of", "the bridge"))),
+    }
+    host(HostEvent::Ended);
+}
+
+/// A number that no other bridge has: std seeds its hasher from the operating system.
+pub fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}
+
+struct Server {
+    router: RefCell<Router>,
+    links: RefCell<FxHashMap<LinkKey, Rc<LinkIo>>>,
+    /// One buffer for all links: what a read leaves over is the router's to keep.
+    buffer: RefCell<BytesMut>,
+    dirty: RefCell<Vec<LinkKey>>,
+    start: Instant,
+    roster: Roster,
+    host: Rc<dyn Fn(HostEvent)>,
+    ticking: Cell<bool>,
+    time_matters: Notify,
+    all_closed: Notify,
+}
+
+/// A link's socket, and how other tasks reach its task.
+struct LinkIo {
+    stream: Stream,
+    wake: Notify,
+    wants_write: Cell<bool>,
+    over: Cell<bool>,
+}
+
+impl Server {
+    fn new(router: Router, roster: Roster, host: Rc<dyn Fn(HostEvent)>) -> Self {
+        Self {
+            router: RefCell::new(router),
+            links: RefCell::default(),
+            buffer: RefCell::default(),
+            dirty: RefCell::default(),
+            start: Instant::now(),
+            roster,
+            host,
+            ticking: Cell::new(false),
+            time_matters: Notify::new(),
+            all_closed: Notify::new(),
+        }
+    }
+
+    /// Runs until the bus is closed or its host gone.
+    async fn serve(self: Rc<Self>, mut listener: Listener, mut orders: mpsc::UnboundedReceiver<Command>) {
+        if let Err(error) = listener.register() {
+            return (self.host)(HostEvent::Trouble(Error::io(&error, "listening on", &listener.url())));
+        }
+        let mut path_check = tokio::time::interval(PATH_CHECK);
+        let mut path_lost = false;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, facts)) => self.clone().accept(&listener, stream, facts),
+                    Err(_) => tokio::time::sleep(ACCEPT_BACKOFF).await,
+                },
+                order = orders.recv() => match order {
+                    Some(Command::Close { encoding, body }) => {
+                        drop(listener);
+                        self.router.borrow_mut().close(encoding, &body);
+                        return self.close_links().await;
+                    }
+                    Some(Command::HandOver) => {
+                        drop(listener);
+                        self.router.borrow_mut().hand_over();
+                        return self.close_links().await;
+                    }
+                    Some(order) => self.obey(order),
+                    None => return,
+                },
+                () = self.time_matters.notified() => self.clone().tick_while_needed(),
+                _ = path_check.tick(), if !path_lost => if !listener.still_ours() {
+                    path_lost = true;
+                    let text = format!("the socket at '{}' was removed or replaced; new nodes cannot find this bridge", listener.url());
+                    (self.host)(HostEvent::Trouble(Error::os("ENOENT", text)));
+                },
+            }
+        }
+    }
+
+    fn accept(self: Rc<Self>, listener: &Listener, stream: Stream, facts: PeerFacts) {
+        if !listener.admits(&facts) {
+            self.router.borrow_mut().refuse_stranger();
+            return;
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let PeerFacts { uid, pid, address } = facts;
+        let key = self.router.borrow_mut().connect(Peer { uid, pid, address, since }, self.now());
+        let io = Rc::new(LinkIo { stream, wake: Notify::new(), wants_write: Cell::new(false), over: Cell::new(false) });
+        self.links.borrow_mut().insert(key, io.clone());
+        self.watch_time();
+        tokio::task::spawn_local(self.drive(key, io));
+    }
+
+    /// One link, until it is over.
+    async fn drive(self: Rc<Self>, key: LinkKey, io: Rc<LinkIo>) {
+        while !io.over.get() {
+            let held = self.router.borrow().is_held(key);
+            tokio::select! {
+                biased;
+                () = io.wake.notified() => {}
+                writable = io.stream.writable(), if io.wants_write.get() => {
+                    io.over.set(writable.is_err());
+                    self.flush(key, &io);
+                    self.pump();
+                }
+                readable = io.stream.readable(), if !held => {
+                    io.over.set(readable.is_err());
+                    self.read(key, &io);
+                }
+            }
+        }
+        let said_goodbye = self.router.borrow_mut().link(key).closing;
+        self.links.borrow_mut().remove(&key);
+        self.router.borrow_mut().disconnect(key, Departure::Died);
+        self.pump();
+        if self.links.borrow().is_empty() {
+            self.all_closed.notify_one();
+        }
+        if said_goodbye {
+            linger(&io.stream).await;
+        }
+    }
+
+    fn read(&self, key: LinkKey, io: &LinkIo) {
+        let mut buffer = self.buffer.borrow_mut();
+        buffer.reserve(READ_LEN);
+        match io.stream.try_read_buf(&mut *buffer) {
+            Ok(0) => io.over.set(true),
+            Ok(_) => {
+                let input = buffer.split().freeze();
+                drop(buffer);
+                self.router.borrow_mut().handle_input(key, input, self.now());
+                self.pump();
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => io.over.set(true),
+        }
+    }
+
+    /// Writes what has something to write, tells the host, wakes who was held.
+    fn pump(&self) {
+        let mut dirty = self.dirty.take();
+        self.router.borrow_mut().take_dirty(&mut dirty);
+        for key in dirty.drain(..) {
+            let io = self.links.borrow().get(&key).cloned();
+            if let Some(io) = io {
+                self.flush(key, &io);
+            }
+        }
+        self.router.borrow_mut().take_resumed(&mut dirty);
+        for key in dirty.drain(..) {
+            if let Some(io) = self.links.borrow().get(&key) {
+                io.wake.notify_one();
+            }
+        }
+        self.dirty.replace(dirty);
+        loop {
+            let event = self.router.borrow_mut().poll_event();
+            let Some(event) = event else { break };
+            self.tell_host(event);
+        }
+        self.watch_time();
+    }
+
+    fn flush(&self, key: LinkKey, io: &LinkIo) {
+        let mut router = self.router.borrow_mut();
+        loop {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = router.link(key).out.slices(&mut slices);
+            if count == 0 {
+                io.wants_write.set(false);
+                break;
+            }
+            match io.stream.try_write_vectored(&slices[..count]) {
+                Ok(written) => router.written(key, written, self.now()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !io.wants_write.replace(true) {
+                        io.wake.notify_one();
+                    }
+                    return;
+                }
+                Err(_) => {
+                    io.over.set(true);
+                    io.wake.notify_one();
+                    return;
+                }
+            }
+        }
+        if router.link(key).closing {
+            io.over.set(true);
+            io.wake.notify_one();
+        }
+    }
+
+    fn tell_host(&self, event: Event) {
+        let event = match event {
+            Event::Rpc(call) => HostEvent::Call {
+                caller: call.caller,
+                from: call.from.to_string(),
+                method: call.method.to_string(),
+                encoding: call.encoding,
+                body: call.body,
+            },
+            Event::Joined(info) => {
+                self.roster().insert(info.id.clone(), info.clone());
+                HostEvent::Joined(info)
+            }
+            Event::Left(info, departure) => {
+                self.roster().remove(&info.id);
+                HostEvent::Left(info, departure)
+            }
+        };
+        (self.host)(event);
+    }
+
+    fn roster(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, NodeInfo>> {
+        // The map is whole between any two calls, whatever a reader did.
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn obey(&self, order: Command) {
+        let mut router = self.router.borrow_mut();
+        match order {
+            Command::Answer { caller, encoding, body } => router.answer(caller, encoding, body),
+            Command::Refuse { caller, method, code, text } => router.refuse_call(caller, &method, code, &text),
+            Command::Took(bytes) => router.host_took(bytes),
+            Command::Close { .. } | Command::HandOver => {}
+        }
+        drop(router);
+        self.pump();
+    }
+
+    /// Waits until all links have written their last words.
+    async fn close_links(&self) {
+        self.pump();
+        let emptied = async {
+            while !self.links.borrow().is_empty() {
+                self.all_closed.notified().await;
+            }
+        };
+        // Whoever does not read its last words in time loses them with the link.
+        let _late = tokio::time::timeout(LINGER, emptied).await;
+    }
+
+    fn watch_time(&self) {
+        if !self.ticking.get() && self.router.borrow().needs_ticks() {
+            self.ticking.set(true);
+            self.time_matters.notify_one();
+        }
+    }
+
+    fn tick_while_needed(self: Rc<Self>) {
+        tokio::task::spawn_local(async move {
+            while self.router.borrow().needs_ticks() {
+                tokio::time::sleep(TICK).await;
+                self.router.borrow_mut().tick(self.now());
+                self.pump();
+            }
+            self.ticking.set(false);
+        });
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+}
+
+/// Lets the other side read what was written last: closing at once could reset the connection before it does.
+async fn linger(stream: &Stream) {
+    stream.shutdown_write();
+    let drained = async {
+        let mut sink = [0; 4096];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut sink) {
+                Ok(0) => break,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
+                _ => {}
+            }
+        }
+    };
+    let _late = tokio::time::timeout(LINGER, drained).await;
+}

@@ -1,0 +1,84 @@
+//! Who has to hear what of a message: from "forwarded" to "reached everyone it concerns".
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::member::MemberKey;
+use crate::wire::control::Settled;
+
+/// A routed or chunk frame that a receiver's link has not acknowledged.
+#[derive(Debug)]
+pub enum InFlight {
+    /// Nobody waits to hear of it.
+    Unwatched,
+    /// The last frame of a message.
+    Message(Watched),
+    /// The last frame of one receiver's share of a broadcast.
+    Share(Rc<Broadcast>),
+}
+
+/// A message whose sender counts it until it is settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    pub sender: MemberKey,
+    pub seq: u64,
+    /// By [`charge`](crate::wire::control::charge).
+    pub charge: u64,
+}
+
+/// A broadcast on its way to several receivers.
+#[derive(Debug)]
+pub struct Broadcast {
+    pub watched: Watched,
+    pub receivers_left: Cell<usize>,
+}
+
+/// What became settled since senders were last told, in runs.
+#[derive(Debug, Default)]
+pub struct Settlements {
+    runs: Vec<(MemberKey, Settled)>,
+}
+
+impl Settlements {
+    /// A receiver has this frame, or never will.
+    pub fn frame(&mut self, frame: InFlight) {
+        match frame {
+            InFlight::Unwatched => {}
+            InFlight::Message(watched) => self.message(watched),
+            InFlight::Share(broadcast) => {
+                let left = broadcast.receivers_left.get() - 1;
+                broadcast.receivers_left.set(left);
+                if left == 0 {
+                    self.message(broadcast.watched);
+                }
+            }
+        }
+    }
+
+    /// A message is settled.
+    pub fn message(&mut self, Watched { sender, seq, charge }: Watched) {
+        // The bridge's own messages have no number, and nobody counts them.
+        if seq == 0 {
+            return;
+        }
+        if let Some((last_sender, run)) = self.runs.last_mut()
+            && *last_sender == sender
+            && run.last + 1 == seq
+        {
+            run.last = seq;
+            run.bytes += charge;
+            return;
+        }
+        self.runs.push((sender, Settled { first: seq, last: seq, bytes: charge, window: 0 }));
+    }
+
+    /// What senders are to be told now.
+    pub fn take(&mut self) -> Vec<(MemberKey, Settled)> {
+        std::mem::take(&mut self.runs)
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+}

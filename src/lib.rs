@@ -1,0 +1,24 @@
+//! busybody: a message bus for the processes of one machine.
+//!
+//! The rooms, floor by floor; a file imports only from floors below its own.
+//!
+//! - 0 `error`: what can go wrong, with stable codes
+//! - 1 `address`, `wire`, `outqueue`: values and bytes
+//! - 2 `bridge::{symbols, router, …}`, `node::{client, …}`: the two brains, without socket, clock or JavaScript
+//! - 3 `transport`: sockets, who owns a path, who may come in
+//! - 4 `bridge::server`, `node::link_*`: what drives the brains
+//! - 5 `binding`: the only place that knows Node.js
+
+// Without the binding nothing calls the core but its tests.
+#![cfg_attr(not(feature = "napi"), allow(dead_code))]
+
+mod address;
+mod bridge;
+mod error;
+mod node;
+mod outqueue;
+mod transport;
+mod wire;
+
+#[cfg(feature = "napi")]
+mod binding;

@@ -1,0 +1,87 @@
+//! Large messages on their way in. What one sender sends behind a large message waits for it, so that its order
+//! holds; everybody else's messages pass.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use crate::error::Result;
+use crate::wire::frame::{Head, malformed};
+
+/// A message with the names its slots stood for when it came.
+#[derive(Debug)]
+pub struct Held {
+    pub head: Head,
+    pub from: Rc<str>,
+    pub event: Rc<str>,
+    pub body: Vec<u8>,
+    stream: u32,
+    left: u64,
+    total: u64,
+}
+
+/// Messages that are incomplete, or wait behind one that is. Bounded by the senders' windows.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    senders: HashMap<Rc<str>, VecDeque<Held>>,
+    streams: HashMap<u32, Rc<str>>,
+}
+
+impl Inbox {
+    /// Whether no sender has anything here: the common case, in which nothing need be looked up.
+    pub fn is_empty(&self) -> bool {
+        self.senders.is_empty()
+    }
+
+    /// Whether messages of `from` have to wait.
+    pub fn holds(&self, from: &str) -> bool {
+        self.senders.contains_key(from)
+    }
+
+    /// A large message begins.
+    pub fn open(&mut self, head: Head, (from, event): (Rc<str>, Rc<str>), stream: u32, total: u64) -> Result<()> {
+        if total == 0 || self.streams.insert(stream, from.clone()).is_some() {
+            return Err(malformed("a large message that is empty or open already"));
+        }
+        let held = Held { head, from: from.clone(), event, body: Vec::new(), stream, left: total, total };
+        self.senders.entry(from).or_default().push_back(held);
+        Ok(())
+    }
+
+    /// A message that waits behind a large one.
+    pub fn wait(&mut self, head: Head, (from, event): (Rc<str>, Rc<str>), body: &[u8]) {
+        let held = Held { head, from: from.clone(), event, body: body.to_vec(), stream: 0, left: 0, total: 0 };
+        self.senders.entry(from).or_default().push_back(held);
+    }
+
+    /// More of a large message; returns what has become deliverable.
+    pub fn chunk(&mut self, stream: u32, bytes: &[u8], abort: bool) -> Result<Vec<Held>> {
+        let unknown = || malformed("a chunk of a large message that is not open");
+        let from = self.streams.get(&stream).ok_or_else(unknown)?.clone();
+        let queue = self.senders.get_mut(&from).ok_or_else(unknown)?;
+        let at = queue.iter().position(|held| held.left > 0 && held.stream == stream).ok_or_else(unknown)?;
+        let held = &mut queue[at];
+        held.left = held.left.checked_sub(bytes.len() as u64).ok_or_else(|| malformed("more bytes than announced"))?;
+        if held.body.capacity() == 0 {
+            // Only now that bytes really come, and never beyond what the caller checked.
+            held.body.reserve_exact(usize::try_from(held.total).unwrap_or_default());
+        }
+        held.body.extend_from_slice(bytes);
+        if abort {
+            queue.remove(at);
+        } else if held.left > 0 {
+            return Ok(Vec::new());
+        }
+        self.streams.remove(&stream);
+        Ok(self.release(&from))
+    }
+
+    fn release(&mut self, from: &Rc<str>) -> Vec<Held> {
+        let Some(queue) = self.senders.get_mut(from) else { return Vec::new() };
+        let whole = queue.iter().take_while(|held| held.left == 0).count();
+        let released = queue.drain(..whole).collect();
+        if queue.is_empty() {
+            self.senders.remove(from);
+        }
+        released
+    }
+}

@@ -1,0 +1,32 @@
+//! What a driver offers: a non-blocking socket that says when it is ready.
+
+use std::io::{self, IoSlice};
+
+use bytes::BytesMut;
+
+/// A connection to a bridge, used from the JavaScript thread only.
+///
+/// Whoever makes one gives it a callback: it is called whenever a call below may get further than before. A link
+/// by itself does not keep the process alive.
+pub trait Link {
+    /// Whether the connection is made. Until then nothing can be read or written.
+    ///
+    /// # Errors
+    /// When it could not be made.
+    fn connected(&mut self) -> io::Result<bool>;
+
+    /// Reads into the spare capacity of `buffer`: 0 at the end, `WouldBlock` when there is nothing yet.
+    fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize>;
+
+    /// Writes a part of `slices`. After `WouldBlock` the callback comes when there is room again.
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Writes a part of `slices` even if that takes a while (bounded): for the last words of a process.
+    fn write_blocking(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Calls back soon, as after a blocked write: the caller has more to write, but others' turn comes first.
+    fn yield_write(&mut self);
+
+    /// Asks for kernel buffers of this size each way.
+    fn set_buffers(&mut self, bytes: usize);
+}

@@ -1,0 +1,197 @@
+//! The link on the JavaScript thread's own libuv loop: no thread hop, 10 to 25 µs less each way.
+//!
+//! libuv promises no ABI beyond its 1.x line, so its symbols are looked up at run time, a handle is as large as
+//! `uv_handle_size` says, and only its documented first field is touched. Where a symbol is missing there is no
+//! such link, and [`link_task`](super::link_task) takes its place. (Bun has the symbols and aborts when they are
+//! called: the caller must not come here.)
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ffi::{c_int, c_void};
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use socket2::Socket;
+
+use super::link::Link;
+use crate::transport::{Connecting, finish};
+
+/// `UV_POLL` of `uv_handle_type`, `UV_READABLE` and `UV_WRITABLE` of `uv_poll_event`: fixed since libuv 1.0.
+const UV_POLL: c_int = 8;
+const UV_READABLE: c_int = 1;
+const UV_WRITABLE: c_int = 2;
+/// How long the last words of a process may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+type Handle = *mut c_void;
+type OnPoll = unsafe extern "C" fn(Handle, c_int, c_int);
+type OnClose = unsafe extern "C" fn(Handle);
+
+/// The functions of libuv that this driver calls.
+#[derive(Clone, Copy)]
+pub struct LibUv {
+    handle_size: unsafe extern "C" fn(c_int) -> usize,
+    poll_init: unsafe extern "C" fn(*mut c_void, Handle, c_int) -> c_int,
+    poll_start: unsafe extern "C" fn(Handle, c_int, OnPoll) -> c_int,
+    poll_stop: unsafe extern "C" fn(Handle) -> c_int,
+    close: unsafe extern "C" fn(Handle, OnClose),
+    unreference: unsafe extern "C" fn(Handle),
+}
+
+impl LibUv {
+    /// Looks the functions up in this process; `None` when one is missing.
+    pub fn load() -> Option<Self> {
+        let process = libloading::os::unix::Library::this();
+        // SAFETY: each symbol, where it exists, has had the type written in the struct since libuv 1.0.
+        unsafe {
+            Some(Self {
+                handle_size: *process.get(b"uv_handle_size\0").ok()?,
+                poll_init: *process.get(b"uv_poll_init\0").ok()?,
+                poll_start: *process.get(b"uv_poll_start\0").ok()?,
+                poll_stop: *process.get(b"uv_poll_stop\0").ok()?,
+                close: *process.get(b"uv_close\0").ok()?,
+                unreference: *process.get(b"uv_unref\0").ok()?,
+            })
+        }
+    }
+}
+
+/// A socket watched by libuv.
+pub struct LoopLink {
+    uv: LibUv,
+    handle: NonNull<c_void>,
+    socket: Socket,
+    connected: bool,
+    wants_write: bool,
+}
+
+/// What libuv's callbacks find behind their handle. It lives until libuv says that the handle is closed.
+struct Watcher {
+    layout: Layout,
+    ready: Box<dyn Fn()>,
+    closed: Option<Box<dyn FnOnce()>>,
+}
+
+impl LoopLink {
+    /// Watches `connecting` on `event_loop`. `ready` is called on the loop's thread when the socket can be used;
+    /// `closed` once, some time after this link was dropped, when libuv has let go of it.
+    ///
+    /// # Errors
+    /// When libuv cannot watch the descriptor.
+    ///
+    /// # Safety
+    /// `event_loop` must be the running `uv_loop_t` of the calling thread, and outlive `closed`.
+    pub unsafe fn new(
+        uv: LibUv,
+        event_loop: *mut c_void,
+        connecting: Connecting,
+        ready: Box<dyn Fn()>,
+        closed: Box<dyn FnOnce()>,
+    ) -> io::Result<Self> {
+        let Connecting { socket, connected } = connecting;
+        // SAFETY: the size is libuv's own; a zeroed allocation is what uv_poll_init takes.
+        let (layout, handle) = unsafe {
+            let layout = Layout::from_size_align((uv.handle_size)(UV_POLL), 16).map_err(io::Error::other)?;
+            (layout, NonNull::new(alloc_zeroed(layout)).ok_or(io::ErrorKind::OutOfMemory)?.cast::<c_void>())
+        };
+        // SAFETY: the caller vouches for the loop; the handle is fresh and large enough.
+        let status = unsafe { (uv.poll_init)(event_loop, handle.as_ptr(), socket.as_raw_fd()) };
+        if status != 0 {
+            // SAFETY: libuv did not take the handle, so it is still ours alone.
+            unsafe { dealloc(handle.as_ptr().cast(), layout) };
+            return Err(io::Error::from_raw_os_error(-status));
+        }
+        let watcher = Box::new(Watcher { layout, ready, closed: Some(closed) });
+        // SAFETY: `data` is the first field of every uv_handle_t.
+        unsafe { *handle.as_ptr().cast::<*mut Watcher>() = Box::into_raw(watcher) };
+        // Whoever wants the process to stay alive says so by other means, which every runtime has.
+        // SAFETY: the handle is open.
+        unsafe { (uv.unreference)(handle.as_ptr()) };
+        let mut link = Self { uv, handle, socket, connected, wants_write: true };
+        link.watch();
+        Ok(link)
+    }
+
+    fn watch(&mut self) {
+        let events = if self.wants_write { UV_READABLE | UV_WRITABLE } else { UV_READABLE };
+        // SAFETY: the handle is initialized and not closed before `drop`.
+        unsafe { (self.uv.poll_start)(self.handle.as_ptr(), events, on_poll) };
+    }
+
+    fn want_write(&mut self, wants: bool) {
+        if self.wants_write != wants {
+            self.wants_write = wants;
+            self.watch();
+        }
+    }
+}
+
+/// SAFETY: libuv calls it between poll_init and close with our handle, whose first field points to a `Watcher`.
+unsafe extern "C" fn on_poll(handle: Handle, _status: c_int, _events: c_int) {
+    // An error status shows itself again in the next read, which has the reason.
+    unsafe { ((**handle.cast::<*mut Watcher>()).ready)() };
+}
+
+/// SAFETY: libuv calls it once, when it has let go of the handle; nobody else refers to the watcher any more.
+unsafe extern "C" fn on_close(handle: Handle) {
+    let mut watcher = unsafe { Box::from_raw(*handle.cast::<*mut Watcher>()) };
+    unsafe { dealloc(handle.cast(), watcher.layout) };
+    if let Some(closed) = watcher.closed.take() {
+        closed();
+    }
+}
+
+impl Drop for LoopLink {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open; after this only libuv refers to it. The descriptor may be closed once the
+        // poll is stopped.
+        unsafe {
+            (self.uv.poll_stop)(self.handle.as_ptr());
+            (self.uv.close)(self.handle.as_ptr(), on_close);
+        }
+    }
+}
+
+impl Link for LoopLink {
+    fn connected(&mut self) -> io::Result<bool> {
+        if !self.connected {
+            finish(&self.socket)?;
+            self.connected = true;
+        }
+        self.want_write(false);
+        Ok(true)
+    }
+
+    fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let count = self.socket.recv(buffer.spare_capacity_mut())?;
+        // SAFETY: recv has initialized that many bytes of the spare capacity.
+        unsafe { buffer.set_len(buffer.len() + count) };
+        Ok(count)
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let result = self.socket.send_vectored(slices);
+        let blocked = matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        self.want_write(blocked);
+        result
+    }
+
+    fn write_blocking(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.set_nonblocking(false)?;
+        self.socket.set_write_timeout(Some(LAST_WORDS))?;
+        self.socket.send_vectored(slices)
+    }
+
+    fn yield_write(&mut self) {
+        self.want_write(true);
+    }
+
+    fn set_buffers(&mut self, bytes: usize) {
+        // The system may grant less, and nothing depends on it.
+        let _ = self.socket.set_send_buffer_size(bytes);
+        let _ = self.socket.set_recv_buffer_size(bytes);
+    }
+}

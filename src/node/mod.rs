@@ -1,0 +1,10 @@
+//! A node: a pure client, and what drives it.
+
+pub mod client;
+mod inbox;
+pub mod link;
+pub mod link_task;
+#[cfg(feature = "napi")]
+pub mod link_uv;
+mod outgoing;
+mod requests;

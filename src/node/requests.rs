@@ -1,0 +1,151 @@
+//! Requests that wait for a reply: each ends exactly once, by a reply, a refusal, a departure or its deadline.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+/// Correlations stay below this, so that JavaScript keeps them as small integers.
+const CORRELATIONS: u32 = 1 << 30;
+/// Settled entries a lane may carry along before it is swept.
+const SWEEP_AT: usize = 1024;
+
+/// A request without its outcome.
+#[derive(Debug)]
+pub struct Request {
+    /// Whom it went to; empty: the bridge.
+    pub to: Rc<str>,
+    /// Its number among all messages of this node.
+    pub seq: u64,
+}
+
+/// All of a node's requests. Bounded by what may be unsettled, and by what callers wait for.
+#[derive(Debug, Default)]
+pub struct Requests {
+    waiting: FxHashMap<u32, Request>,
+    last: u32,
+    /// By duration in milliseconds: within one lane, deadlines come in order.
+    lanes: BTreeMap<u32, VecDeque<(u64, u32)>>,
+}
+
+impl Requests {
+    /// Adds a request and returns its correlation. `timeout` 0: for ever.
+    pub fn add(&mut self, to: Rc<str>, seq: u64, timeout: u32, now: u64) -> u32 {
+        loop {
+            self.last = if self.last + 1 < CORRELATIONS { self.last + 1 } else { 1 };
+            if !self.waiting.contains_key(&self.last) {
+                break;
+            }
+        }
+        self.waiting.insert(self.last, Request { to, seq });
+        if timeout > 0 {
+            let lane = self.lanes.entry(timeout).or_default();
+            lane.push_back((now + u64::from(timeout), self.last));
+            if lane.len() > SWEEP_AT + 2 * self.waiting.len() {
+                lane.retain(|(_, correlation)| self.waiting.contains_key(correlation));
+            }
+        }
+        self.last
+    }
+
+    /// Ends a request, if `from` is whom it went to.
+    pub fn answer(&mut self, correlation: u32, from: &str) -> bool {
+        let expected = self.waiting.get(&correlation).is_some_and(|request| &*request.to == from);
+        expected && self.cancel(correlation)
+    }
+
+    /// Ends a request, whoever it went to.
+    pub fn cancel(&mut self, correlation: u32) -> bool {
+        self.waiting.remove(&correlation).is_some()
+    }
+
+    /// Ends the requests to `node` up to `seq`, in the order they were made.
+    pub fn gone(&mut self, node: &str, seq: u64) -> Vec<u32> {
+        self.end_where(|request| &*request.to == node && request.seq <= seq)
+    }
+
+    /// Ends them all, in the order they were made.
+    pub fn end_all(&mut self) -> Vec<u32> {
+        self.end_where(|_| true)
+    }
+
+    /// Ends those whose time is up.
+    pub fn expire(&mut self, now: u64) -> Vec<u32> {
+        let mut expired = Vec::new();
+        for lane in self.lanes.values_mut() {
+            while let Some(&(deadline, correlation)) = lane.front() {
+                let settled = !self.waiting.contains_key(&correlation);
+                if !settled && deadline > now {
+                    break;
+                }
+                lane.pop_front();
+                if !settled {
+                    self.waiting.remove(&correlation);
+                    expired.push((deadline, correlation));
+                }
+            }
+        }
+        self.lanes.retain(|_, lane| !lane.is_empty());
+        expired.sort_unstable();
+        expired.into_iter().map(|(_, correlation)| correlation).collect()
+    }
+
+    /// When [`expire`](Self::expire) has something to do, at the earliest.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.lanes.values().filter_map(|lane| lane.front()).map(|&(deadline, _)| deadline).min()
+    }
+
+    fn end_where(&mut self, ends: impl Fn(&Request) -> bool) -> Vec<u32> {
+        let mut ended: Vec<(u64, u32)> = self
+            .waiting
+            .iter()
+            .filter(|(_, request)| ends(request))
+            .map(|(&correlation, request)| (request.seq, correlation))
+            .collect();
+        ended.sort_unstable();
+        for (_, correlation) in &ended {
+            self.waiting.remove(correlation);
+        }
+        ended.into_iter().map(|(_, correlation)| correlation).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_ends_once() {
+        let mut requests = Requests::default();
+        let first = requests.add("b".into(), 1, 100, 0);
+        assert!(!requests.answer(first, "mallory"), "only the asked may answer");
+        assert!(requests.answer(first, "b"));
+        assert!(!requests.answer(first, "b") && !requests.cancel(first));
+        assert!(requests.expire(1_000).is_empty());
+    }
+
+    #[test]
+    fn deadlines_of_different_lengths_come_in_order() {
+        let mut requests = Requests::default();
+        let long = requests.add("b".into(), 1, 100, 0);
+        let short = requests.add("b".into(), 2, 10, 5);
+        let never = requests.add("b".into(), 3, 0, 5);
+        assert_eq!(requests.next_deadline(), Some(15));
+        assert!(requests.expire(14).is_empty());
+        assert_eq!(requests.expire(100), [short, long]);
+        assert_eq!(requests.next_deadline(), None);
+        assert!(requests.gone("b", 2).is_empty());
+        assert_eq!(requests.gone("b", 3), [never]);
+    }
+
+    #[test]
+    fn settled_requests_leave_no_trace_behind_one_that_waits() {
+        let mut requests = Requests::default();
+        requests.add("stuck".into(), 0, 1_000, 0);
+        for seq in 1..100_000 {
+            let correlation = requests.add("b".into(), seq, 1_000, 0);
+            assert!(requests.answer(correlation, "b"));
+        }
+        assert!(requests.lanes.values().map(VecDeque::len).sum::<usize>() < 2 * SWEEP_AT);
+    }
+}

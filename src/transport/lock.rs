@@ -1,0 +1,245 @@
+//! The election for a socket path: an exclusive `flock` on `<path>.lock`.
+//!
+//! The kernel frees it when its owner dies, however it dies, so a lock that is held means an owner that lives.
+//! The file is never removed: whoever removes a lock file may remove the one that another has just locked.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::in_use;
+use crate::error::{Error, Result};
+
+/// How often the file may change under our hands (a cleaner of /tmp removes it, another starter makes it)
+/// before we give up.
+const ATTEMPTS: u32 = 100;
+
+/// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
+const PATIENCE: u32 = 20;
+
+/// The longest note that we leave in the file: a pid and a line feed. A longer file is not ours to overwrite.
+const MAX_NOTE: u64 = 16;
+
+/// The right to a socket path. Dropping it lets the next owner in.
+#[derive(Debug)]
+pub(super) struct PathLock {
+    file: File,
+}
+
+impl PathLock {
+    /// Wins the election for `socket`, or says who has won it (`EADDRINUSE`). Never waits for the lock.
+    ///
+    /// Two listeners in one process exclude each other too: an flock belongs to the open file, not to the process.
+    pub(super) fn acquire(socket: &Path) -> Result<Self> {
+        let path = lock_path(socket);
+        let failed = |error: io::Error| Error::io(&error, "locking", &path.display().to_string());
+        for _ in 0..ATTEMPTS {
+            let Some(file) = open(&path, failed)? else {
+                continue;
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let subject = socket.display().to_string();
+                    return Err(in_use("a bridge", &subject, owner_pid(&file)));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            // A lock on a file that was removed meanwhile would exclude nobody.
+            if is_at(&path, &file.metadata().map_err(failed)?) {
+                note_pid(&file);
+                return Ok(Self { file });
+            }
+        }
+        Err(failed(io::Error::other("the lock file keeps changing")))
+    }
+}
+
+impl Drop for PathLock {
+    fn drop(&mut self) {
+        if is_note(&self.file) {
+            let _ = self.file.set_len(0);
+        }
+        // Not left to closing: a child that was forked but has not called exec yet shares the open file.
+        let _ = self.file.unlock();
+    }
+}
+
+fn lock_path(socket: &Path) -> PathBuf {
+    let mut path = OsString::from(socket);
+    path.push(".lock");
+    path.into()
+}
+
+/// Opens or creates the lock file, and never follows a symbolic link to somebody else's file.
+/// `None`: it changed between two looks, look again.
+fn open(path: &Path, failed: impl Fn(io::Error) -> Error) -> Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    let (opened, changed) = match fs::symlink_metadata(path) {
+        Ok(found) if is_usable(&found) => (options.open(path), io::ErrorKind::NotFound),
+        Ok(_) => return Err(unusable(path)),
+        // Creates it or fails, also where a symbolic link leads nowhere.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            (options.create_new(true).open(path), io::ErrorKind::AlreadyExists)
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    match opened {
+        Ok(file) => {
+            let metadata = file.metadata().map_err(failed)?;
+            Ok((is_usable(&metadata) && is_at(path, &metadata)).then_some(file))
+        }
+        Err(error) if error.kind() == changed => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// A file of its own: through a second name we would lock, and write to, who knows what.
+fn is_usable(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.nlink() <= 1
+}
+
+fn is_at(path: &Path, metadata: &Metadata) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (metadata.dev(), metadata.ino()))
+}
+
+fn unusable(path: &Path) -> Error {
+    let path = path.display();
+    let message = format!("EEXIST: '{path}' is needed as a lock file, but is not a regular file of its own");
+    Error::os("EEXIST", message)
+}
+
+fn is_note(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.len() <= MAX_NOTE)
+}
+
+/// Tells the losers who has won. A courtesy: where it fails (a full disk), their message lacks the pid.
+fn note_pid(mut file: &File) {
+    if is_note(file) {
+        let _ = file.set_len(0);
+        let _ = file.write_all(format!("{}\n", std::process::id()).as_bytes());
+    }
+}
+
+/// Who holds the lock. Between locking and noting, the file is empty or names the owner before, who was killed.
+fn owner_pid(file: &File) -> Option<u32> {
+    for _ in 0..PATIENCE {
+        match noted_pid(file) {
+            Some(pid) if may_be_alive(pid) => return Some(pid),
+            _ => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    None
+}
+
+fn noted_pid(file: &File) -> Option<u32> {
+    let mut note = [0; MAX_NOTE as usize];
+    let length = file.read_at(&mut note, 0).ok()?;
+    let text = str::from_utf8(&note[..length]).ok()?;
+    text.strip_suffix('\n')?.parse().ok()
+}
+
+fn may_be_alive(pid: u32) -> bool {
+    !Path::new("/proc/self").exists() || Path::new(&format!("/proc/{pid}")).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::scratch::Scratch;
+    use super::*;
+
+    #[test]
+    fn one_of_two_wins_and_the_loser_learns_the_pid() {
+        let dir = Scratch::new();
+        let socket = dir.join("bus.sock");
+        let lock = PathLock::acquire(&socket).expect("free");
+        let error = PathLock::acquire(&socket).expect_err("taken");
+        assert_eq!(error.code(), "EADDRINUSE");
+        let expected = format!("(pid {})", std::process::id());
+        assert!(error.message().contains(&expected), "{error}");
+        drop(lock);
+        PathLock::acquire(&socket).expect("free again");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_pid_of_an_owner_that_was_killed_is_not_told() {
+        let dir = Scratch::new();
+        let socket = dir.join("bus.sock");
+        let lock = PathLock::acquire(&socket).expect("free");
+        // Above the highest that Linux gives out.
+        fs::write(lock_path(&socket), "4194305\n").expect("written");
+        let error = PathLock::acquire(&socket).expect_err("taken");
+        assert!(!error.message().contains("pid"), "{error}");
+        drop(lock);
+    }
+
+    #[test]
+    fn the_file_stays_private_and_in_place() {
+        let dir = Scratch::new();
+        let socket = dir.join("bus.sock");
+        drop(PathLock::acquire(&socket).expect("free"));
+        let metadata = fs::symlink_metadata(lock_path(&socket)).expect("still there");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        assert_eq!(metadata.len(), 0, "an owner that left takes its pid along");
+    }
+
+    #[test]
+    fn a_file_shared_with_a_forked_child_is_unlocked_all_the_same() {
+        let dir = Scratch::new();
+        let socket = dir.join("bus.sock");
+        let lock = PathLock::acquire(&socket).expect("free");
+        let _inherited = lock.file.try_clone().expect("dup");
+        drop(lock);
+        PathLock::acquire(&socket).expect("free again");
+    }
+
+    #[test]
+    fn links_and_directories_are_not_taken_for_lock_files() {
+        let dir = Scratch::new();
+        let precious = dir.join("precious");
+        fs::write(&precious, "1").expect("write");
+        let links: [fn(&Path, &Path) -> io::Result<()>; 3] =
+            [|to, at| std::os::unix::fs::symlink(to, at), |to, at| fs::hard_link(to, at), |_, at| fs::create_dir(at)];
+        for (number, link) in links.into_iter().enumerate() {
+            let socket = dir.join(&format!("{number}.sock"));
+            link(&precious, &lock_path(&socket)).expect("link");
+            assert_eq!(PathLock::acquire(&socket).expect_err("refused").code(), "EEXIST");
+        }
+        assert_eq!(fs::read_to_string(&precious).expect("read"), "1");
+    }
+
+    #[test]
+    fn a_dangling_link_creates_nothing() {
+        let dir = Scratch::new();
+        let socket = dir.join("bus.sock");
+        let elsewhere = dir.join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, lock_path(&socket)).expect("symlink");
+        assert_eq!(PathLock::acquire(&socket).expect_err("refused").code(), "EEXIST");
+        assert!(!elsewhere.exists());
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_into_the_file_stays() {
+        let dir = Scratch::new();
+        let socket = dir.join("bus.sock");
+        let text = "somebody's notes, of which we know nothing";
+        fs::write(lock_path(&socket), text).expect("write");
+        drop(PathLock::acquire(&socket).expect("lockable all the same"));
+        assert_eq!(fs::read_to_string(lock_path(&socket)).expect("read"), text);
+    }
+
+    #[test]
+    fn a_missing_directory_is_enoent() {
+        let dir = Scratch::new();
+        let error = PathLock::acquire(&dir.join("missing/bus.sock")).expect_err("no directory");
+        assert_eq!(error.code(), "ENOENT");
+    }
+}

@@ -1,0 +1,174 @@
+//! How bytes travel: listening, connecting and streams, over Unix sockets and TCP.
+//!
+//! Binding and connecting are plain system calls that need no runtime, so a bridge knows that it owns its
+//! address before its thread starts, and a node connects on the JS loop. Accepting, and a [`Stream`], need tokio.
+//!
+//! `unix` owns a socket path by `lock`, `socket_file` and, for the default address, `private_dir`.
+
+mod connect;
+mod lock;
+mod private_dir;
+mod socket_file;
+mod stream;
+mod tcp;
+mod unix;
+
+#[cfg(test)]
+mod scratch;
+
+use std::io;
+
+pub use connect::{Connecting, Target, connect, finish};
+pub use private_dir::default_address;
+pub use socket_file::SocketFile;
+pub use stream::Stream;
+
+use crate::address::Address;
+use crate::error::{Error, Result};
+
+/// How many connections may wait to be accepted: a thousand nodes may start at once. The OS caps it (`somaxconn`).
+const BACKLOG: i32 = 4096;
+
+/// How to listen.
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    /// The file mode of a Unix socket; only the permission bits count.
+    pub mode: u32,
+}
+
+impl Default for ListenOptions {
+    /// Nobody but this user.
+    fn default() -> Self {
+        Self { mode: 0o600 }
+    }
+}
+
+/// What the system says of whoever connected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// Its user when it connected; Unix sockets only.
+    pub uid: Option<u32>,
+    /// Its process when it connected; Unix sockets only, and not from another pid namespace.
+    pub pid: Option<u32>,
+    /// Its `host:port`; TCP only.
+    pub address: Option<String>,
+}
+
+/// A listening socket, and the ownership of its address for as long as it lives.
+#[derive(Debug)]
+pub enum Listener {
+    /// On a Unix socket.
+    Unix(unix::Listener),
+    /// On TCP.
+    Tcp(tcp::Listener),
+}
+
+impl Listener {
+    /// Becomes the one listener at this address, or says who is (`EADDRINUSE`).
+    ///
+    /// Needs no runtime. Waits for the DNS when a host name is given, and a loser up to 20 ms for the winner's pid.
+    pub fn bind(address: &Address, options: &ListenOptions) -> Result<Self> {
+        match address {
+            Address::Unix(path) => unix::Listener::bind(path, options.mode).map(Self::Unix),
+            Address::Tcp { host, port } => tcp::Listener::bind(host, *port).map(Self::Tcp),
+            Address::Tls { .. } | Address::Nats { .. } => Err(address.unsupported()),
+        }
+    }
+
+    /// Hands the socket to the tokio runtime of this thread; [`accept`](Self::accept) does it when it was not done.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn register(&mut self) -> io::Result<()> {
+        match self {
+            Self::Unix(listener) => listener.register(),
+            Self::Tcp(listener) => listener.register(),
+        }
+    }
+
+    /// The next connection. Cancel-safe. `ENOTCONN` after [`release`](Self::release); other errors
+    /// (`EMFILE`, …) may pass: back off and try again.
+    pub async fn accept(&mut self) -> io::Result<(Stream, PeerFacts)> {
+        match self {
+            Self::Unix(listener) => listener.accept().await,
+            Self::Tcp(listener) => listener.accept().await,
+        }
+    }
+
+    /// Whether this peer may join: a Unix socket that is closed to group and others is for its own user and root.
+    pub fn admits(&self, peer: &PeerFacts) -> bool {
+        match self {
+            Self::Unix(listener) => listener.admits(peer),
+            // Bound to loopback only: whoever reaches it is on this machine.
+            Self::Tcp(_) => true,
+        }
+    }
+
+    /// Where it listens in fact: an absolute path where that fits, the real port, the host as an IP address.
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::Unix(listener) => listener.address(),
+            Self::Tcp(listener) => listener.address(),
+        }
+    }
+
+    /// [`address`](Self::address) as a URL.
+    pub fn url(&self) -> String {
+        self.address().to_string()
+    }
+
+    /// Whether the path still leads to this socket. Nobody can take a TCP port away.
+    pub fn still_ours(&self) -> bool {
+        match self {
+            Self::Unix(listener) => listener.file().is_ours(),
+            Self::Tcp(_) => true,
+        }
+    }
+
+    /// What a process-exit hook on another thread needs to remove the socket file.
+    pub fn unlinker(&self) -> Option<SocketFile> {
+        match self {
+            Self::Unix(listener) => Some(listener.file().clone()),
+            Self::Tcp(_) => None,
+        }
+    }
+
+    /// Stops listening and gives the address up: removes the socket file if it is still ours, then lets the
+    /// next owner in. Dropping does the same.
+    pub fn release(&mut self) {
+        match self {
+            Self::Unix(listener) => listener.release(),
+            Self::Tcp(listener) => listener.release(),
+        }
+    }
+}
+
+fn in_use(what: &str, address: &str, pid: Option<u32>) -> Error {
+    let whose = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let message = format!("EADDRINUSE: {what} already listens at '{address}'{whose}");
+    Error::os("EADDRINUSE", message)
+}
+
+fn released() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "this listener was released")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_later_versions_are_refused() {
+        for url in ["tls://localhost:1", "nats://localhost:1"] {
+            let address: Address = url.parse().expect(url);
+            let errors = [
+                Listener::bind(&address, &ListenOptions::default()).expect_err(url),
+                Target::resolve(&address).expect_err(url),
+            ];
+            for error in errors {
+                assert_eq!(error.code(), "ERR_INVALID_ARG");
+                assert!(error.message().contains("not supported yet"), "{error}");
+            }
+        }
+    }
+}

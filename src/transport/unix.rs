@@ -1,0 +1,134 @@
+//! Listening on a Unix socket, as its path's only owner.
+//!
+//! Three things make a path ours, in this order: the lock beside it, which one process can hold (`lock`); the
+//! socket file, made only where nothing alive is (`socket_file`); and its device and inode, by which we know it
+//! again later. A refused connection alone proves nothing: a socket that does not listen yet refuses too.
+
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use super::lock::PathLock;
+use super::private_dir::{own_uid, prepare_default};
+use super::socket_file::{SocketFile, is_alive, refuse_other_than_socket};
+use super::{PeerFacts, Stream, in_use, released};
+use crate::address::{self, Address};
+use crate::error::{Error, Result};
+
+/// A listening Unix socket and the ownership of its path.
+#[derive(Debug)]
+pub struct Listener {
+    address: Address,
+    file: SocketFile,
+    /// Our uid, when group and others are kept out.
+    private_to: Option<u32>,
+    /// Until it is registered with a runtime.
+    bound: Option<UnixListener>,
+    registered: Option<tokio::net::UnixListener>,
+    /// Held for life.
+    lock: Option<PathLock>,
+}
+
+impl Listener {
+    /// Becomes the owner of `path`, or says who is.
+    ///
+    /// Errors: `EADDRINUSE` (with the pid of a bridge), `ENOTSOCK`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, …
+    pub(super) fn bind(path: &Path, mode: u32) -> Result<Self> {
+        address::check_path(path)?;
+        let subject = path.display().to_string();
+        let failed = |error: io::Error| Error::io(&error, "listening on", &subject);
+        let uid = own_uid().map_err(failed)?;
+        prepare_default(path, uid)?;
+        check_parent(path).map_err(failed)?;
+        // Before anything is made, so that a mistyped path leaves no lock file beside somebody's file.
+        refuse_other_than_socket(path)?;
+        let lock = PathLock::acquire(path).map_err(|error| match error.code() {
+            // A live bridge of another user explains more than its lock file, which we may not open.
+            "EACCES" if is_alive(path) => in_use("a program", &subject, None),
+            _ => error,
+        })?;
+        let mode = mode & 0o777;
+        let (socket, file) = SocketFile::create(path, mode, uid)?;
+        // Absolute, so that processes elsewhere understand it, unless that makes it too long to be used.
+        let address = Address::unix(file.path()).unwrap_or_else(|_| Address::Unix(path.to_owned()));
+        Ok(Self {
+            address,
+            file,
+            private_to: (mode & 0o077 == 0).then_some(uid),
+            bound: Some(socket.into()),
+            registered: None,
+            lock: Some(lock),
+        })
+    }
+
+    pub(super) fn register(&mut self) -> io::Result<()> {
+        if let Some(socket) = self.bound.take() {
+            self.registered = Some(tokio::net::UnixListener::from_std(socket)?);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn accept(&mut self) -> io::Result<(Stream, PeerFacts)> {
+        self.register()?;
+        let listener = self.registered.as_ref().ok_or_else(released)?;
+        let (stream, _) = listener.accept().await?;
+        let mut facts = PeerFacts::default();
+        // Without credentials nobody is admitted to a private socket.
+        if let Ok(peer) = stream.peer_cred() {
+            facts.uid = Some(peer.uid());
+            // 0 stands for a process in a pid namespace that we cannot see.
+            facts.pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
+        }
+        Ok((Stream::Unix(stream), facts))
+    }
+
+    pub(super) fn admits(&self, peer: &PeerFacts) -> bool {
+        match self.private_to {
+            Some(uid) => peer.uid.is_some_and(|peer| peer == uid || peer == 0),
+            None => true,
+        }
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn file(&self) -> &SocketFile {
+        &self.file
+    }
+
+    /// In this order: while the socket is open its inode cannot become another file's, and while the lock is
+    /// held nobody else binds.
+    pub(super) fn release(&mut self) {
+        self.file.unlink_if_ours();
+        self.bound = None;
+        self.registered = None;
+        self.lock = None;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Says what is missing by its name; the error of the lock file would name the lock file.
+fn check_parent(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let complain = |kind, what: &str| {
+        let message = format!("the directory '{}' {what}", parent.display());
+        Err(io::Error::new(kind, message))
+    };
+    match parent.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => complain(io::ErrorKind::NotADirectory, "is not a directory"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => complain(error.kind(), "does not exist"),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! The frames that are not routed: joining, names, settling, leaving.
+
+use super::frame::{
+    Encoding, Fields, MAX_ID, MAX_NAME, RawFrame, decode_refusal, encode_with, flag, kind, malformed, put_text, utf8,
+};
+use crate::error::{Code, Result};
+
+/// Longest token a HELLO may carry.
+const MAX_TOKEN: usize = 1024;
+
+/// What a node says first. Fields may be added at the end: a reader ignores what it does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Random; a node keeps it for its life, so that the bus knows it again on another link.
+    pub session: u64,
+    /// Its process.
+    pub pid: u32,
+    /// Largest message it accepts, in bytes.
+    pub max_message: u64,
+    /// Its id.
+    pub id: String,
+    /// Proof that it belongs, where the bridge asks for one; else empty.
+    pub token: String,
+}
+
+impl Hello {
+    /// Appends the frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_with(kind::HELLO, 0, out, |out| {
+            out.extend_from_slice(&self.session.to_le_bytes());
+            out.extend_from_slice(&self.pid.to_le_bytes());
+            out.extend_from_slice(&self.max_message.to_le_bytes());
+            put_text(&self.id, out);
+            put_text(&self.token, out);
+        });
+    }
+
+    /// Reads the payload.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields(payload);
+        let hello = Self {
+            session: fields.u64()?,
+            pid: fields.u32()?,
+            max_message: fields.u64()?,
+            id: fields.text(MAX_ID)?.to_owned(),
+            token: fields.text(MAX_TOKEN)?.to_owned(),
+        };
+        check_id(&hello.id)?;
+        Ok(hello)
+    }
+}
+
+/// A node id: 1 to [`MAX_ID`] bytes, no ':' (it ends the id in "node:event"), no NUL.
+pub fn check_id(id: &str) -> Result<()> {
+    let bad = id.is_empty() || id.len() > MAX_ID || id.contains([':', '\0']);
+    if bad { Err(malformed("a node id is 1 to 255 bytes without ':' or NUL")) } else { Ok(()) }
+}
+
+/// What the bridge answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// Random; another one means another bridge.
+    pub epoch: u64,
+    /// Its process.
+    pub pid: u32,
+    /// Largest message it forwards, in bytes.
+    pub max_message: u64,
+    /// Bytes this node may have unsettled before it should pause.
+    pub window: u64,
+    /// Milliseconds it keeps the place of a node that lost its link.
+    pub resume_timeout: u32,
+}
+
+impl Welcome {
+    /// Appends the frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_with(kind::WELCOME, 0, out, |out| {
+            out.extend_from_slice(&self.epoch.to_le_bytes());
+            out.extend_from_slice(&self.pid.to_le_bytes());
+            out.extend_from_slice(&self.max_message.to_le_bytes());
+            out.extend_from_slice(&self.window.to_le_bytes());
+            out.extend_from_slice(&self.resume_timeout.to_le_bytes());
+        });
+    }
+
+    /// Reads the payload.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields(payload);
+        Ok(Self {
+            epoch: fields.u64()?,
+            pid: fields.u32()?,
+            max_message: fields.u64()?,
+            window: fields.u64()?,
+            resume_timeout: fields.u32()?,
+        })
+    }
+}
+
+/// Which of a sender's messages have reached everyone they concern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// First sequence number of the run.
+    pub first: u64,
+    /// Last one, inclusive.
+    pub last: u64,
+    /// What the run weighs, by [`charge`].
+    pub bytes: u64,
+    /// Bytes the sender may have unsettled from now on.
+    pub window: u64,
+}
+
+/// What a message of `body_len` bytes weighs in windows and bounds: its bytes and what it costs to remember it.
+pub const fn charge(body_len: u64) -> u64 {
+    body_len + 64
+}
+
+impl Settled {
+    /// Appends the frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_with(kind::SETTLED, 0, out, |out| {
+            for field in [self.first, self.last, self.bytes, self.window] {
+                out.extend_from_slice(&field.to_le_bytes());
+            }
+        });
+    }
+
+    /// Reads the payload.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields(payload);
+        Ok(Self { first: fields.u64()?, last: fields.u64()?, bytes: fields.u64()?, window: fields.u64()? })
+    }
+}
+
+/// A node that was asked something is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// The asker's last message that was forwarded before; later ones went to whoever has the id now.
+    pub seq: u64,
+    /// Its id.
+    pub node: String,
+}
+
+impl Gone {
+    /// Appends the frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_with(kind::GONE, 0, out, |out| {
+            out.extend_from_slice(&self.seq.to_le_bytes());
+            put_text(&self.node, out);
+        });
+    }
+
+    /// Reads the payload.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields(payload);
+        Ok(Self { seq: fields.u64()?, node: fields.text(MAX_ID)?.to_owned() })
+    }
+}
+
+/// Appends NAME: `slot` stands for `name` from here on.
+pub fn put_name(slot: u16, name: &str, out: &mut Vec<u8>) {
+    encode_with(kind::NAME, 0, out, |out| {
+        out.extend_from_slice(&slot.to_le_bytes());
+        out.extend_from_slice(name.as_bytes());
+    });
+}
+
+/// Reads a NAME payload.
+pub fn decode_name(payload: &[u8]) -> Result<(u16, &str)> {
+    let mut fields = Fields(payload);
+    let slot = fields.u16()?;
+    Ok((slot, decode_event(fields.0)?))
+}
+
+/// Reads the payload of LISTEN and UNLISTEN: an event's name.
+pub fn decode_event(payload: &[u8]) -> Result<&str> {
+    if payload.is_empty() || payload.len() > MAX_NAME {
+        return Err(malformed(format!("a name of {} bytes; 1 to {MAX_NAME} are allowed", payload.len())));
+    }
+    utf8(payload)
+}
+
+/// Appends LISTEN or UNLISTEN.
+pub fn put_interest(listen: bool, event: &str, out: &mut Vec<u8>) {
+    let kind = if listen { kind::LISTEN } else { kind::UNLISTEN };
+    encode_with(kind, 0, out, |out| out.extend_from_slice(event.as_bytes()));
+}
+
+/// Appends ACK: `received` routed and chunk frames have come since the link's start.
+pub fn put_ack(received: u64, out: &mut Vec<u8>) {
+    put_number(kind::ACK, received, out);
+}
+
+/// Appends a frame whose payload is one number: ACK, PING, PONG.
+pub fn put_number(kind: u8, number: u64, out: &mut Vec<u8>) {
+    encode_with(kind, 0, out, |out| out.extend_from_slice(&number.to_le_bytes()));
+}
+
+/// Reads such a payload.
+pub fn decode_number(payload: &[u8]) -> Result<u64> {
+    Fields(payload).u64()
+}
+
+/// Appends a frame without payload: LEAVE, LEFT.
+pub fn put_bare(kind: u8, out: &mut Vec<u8>) {
+    encode_with(kind, 0, out, |_| ());
+}
+
+/// Appends REJECT: why this link is about to be closed.
+pub fn put_reject(code: Code, text: &str, out: &mut Vec<u8>) {
+    encode_with(kind::REJECT, 0, out, |out| {
+        out.push(code as u8);
+        out.extend_from_slice(text.as_bytes());
+    });
+}
+
+/// Reads a REJECT payload.
+pub fn decode_reject(payload: &[u8]) -> Result<(Code, &str)> {
+    decode_refusal(payload)
+}
+
+/// Appends CLOSE with the values of `bridge.close`, which must fit one frame.
+pub fn put_close(encoding: Encoding, body: &[u8], out: &mut Vec<u8>) {
+    encode_with(kind::CLOSE, (encoding as u8) << flag::ENCODING_SHIFT, out, |out| out.extend_from_slice(body));
+}
+
+/// How the body of a CLOSE is to be read.
+pub fn close_encoding(frame: &RawFrame<'_>) -> Encoding {
+    Encoding::from_bits(frame.flags >> flag::ENCODING_SHIFT)
+}

@@ -1,0 +1,7 @@
+//! The wire: our binary frames, and the JSON of the original package.
+
+pub mod control;
+pub mod frame;
+pub mod legacy;
+pub mod names;
+pub mod reader;
