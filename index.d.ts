@@ -1,0 +1,477 @@
+/**
+ * busybody: a message bus for the processes of one machine. One **bridge** connects all **nodes**; it lives in any
+ * process, and the first process to need it can host it.
+ *
+ * ```js
+ * const { createNode } = require('busybody');
+ *
+ * const node = createNode('greeter');
+ * node.handle('hello', (name) => `hello, ${name}`);
+ * // in another process:
+ * const answer = await createNode().request('greeter:hello', 'world');
+ * ```
+ *
+ * Times are in milliseconds, sizes in bytes.
+ *
+ * @packageDocumentation
+ */
+
+import { EventEmitter } from 'node:events';
+
+// Only what says `export` is exported.
+export {};
+
+/** TCP port used when a host is given without a port: 8221. */
+export const DEFAULT_PORT: number;
+
+/**
+ * Address used when none is given: this user's own Unix socket, as a URL.
+ * `unix://$XDG_RUNTIME_DIR/busybody/default.sock`, or `unix:///tmp/busybody-<uid>/default.sock` without that variable.
+ */
+export const DEFAULT_ADDRESS: string;
+
+/** "awesome". The first line of the original README keeps working. */
+export function awesome(): 'awesome';
+
+// ---------------------------------------------------------------------------------------------------------- errors
+
+/**
+ * An `Error` with a stable `code`. Match on `code`; the message is for people and may change.
+ * Errors of the operating system keep its own codes instead (EADDRINUSE, EACCES, ENOENT, …).
+ */
+export class BusybodyError extends Error {
+  /** Why it failed; see {@link ErrorCode} for the meaning of each. */
+  readonly code: ErrorCode;
+}
+
+/**
+ * What can go wrong, by name.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `ERR_UNKNOWN_NODE` | nobody has that id on the bus (message starts with "unknown-node") |
+ * | `ERR_DUPLICATE_NODE` | the id is taken (message starts with "duplicate-node") |
+ * | `ERR_NO_LISTENER` | the node is there, but nothing listens for that event |
+ * | `ERR_NO_METHOD` | the bridge has no such rpc method |
+ * | `ERR_NODE_LEFT` | the other side left or died before it replied |
+ * | `ERR_TIMEOUT` | no reply within `replyTimeout` |
+ * | `ERR_NO_BRIDGE` | the first connection failed `maxConnectionAttempts` times |
+ * | `ERR_CLOSED` | the node has left, or the bus was closed |
+ * | `ERR_QUEUE_FULL` | `maxPending` bytes are waiting already |
+ * | `ERR_TOO_LARGE` | the message exceeds `maxMessage` |
+ * | `ERR_RESERVED_EVENT` | 'error', 'close', … cannot be sent to another process; thrown at once, as TypeError |
+ * | `ERR_INVALID_TARGET` | not "node:event"; thrown at once, as TypeError |
+ * | `ERR_INVALID_ARG` | an argument or option of the wrong type or range; thrown at once, as TypeError |
+ * | `ERR_UNSERIALIZABLE` | an argument cannot be serialized; thrown at once, as TypeError |
+ * | `ERR_PROTOCOL` | the other side does not speak the protocol, or speaks a version that we do not |
+ * | `ERR_UNAUTHORIZED` | wrong uid, token or certificate |
+ * | `ERR_INSECURE` | refuses to listen beyond this machine without token or TLS |
+ * | `ERR_SLOW_NODE` | cut off: did not read for `stallTimeout` while its queue was full |
+ * | `ABORT_ERR` | the signal given to {@link Node.with} was aborted |
+ */
+export type ErrorCode =
+  | 'ERR_UNKNOWN_NODE'
+  | 'ERR_DUPLICATE_NODE'
+  | 'ERR_NO_LISTENER'
+  | 'ERR_NO_METHOD'
+  | 'ERR_NODE_LEFT'
+  | 'ERR_TIMEOUT'
+  | 'ERR_NO_BRIDGE'
+  | 'ERR_CLOSED'
+  | 'ERR_QUEUE_FULL'
+  | 'ERR_TOO_LARGE'
+  | 'ERR_RESERVED_EVENT'
+  | 'ERR_INVALID_TARGET'
+  | 'ERR_INVALID_ARG'
+  | 'ERR_UNSERIALIZABLE'
+  | 'ERR_PROTOCOL'
+  | 'ERR_UNAUTHORIZED'
+  | 'ERR_INSECURE'
+  | 'ERR_SLOW_NODE'
+  | 'ABORT_ERR';
+
+/**
+ * What listeners for 'error' and the like get: a {@link BusybodyError}, or an error of the operating system.
+ * `code` is an {@link ErrorCode} or the system's own, such as 'EADDRINUSE'.
+ */
+export interface BusError extends Error {
+  readonly code: any;
+}
+
+/** Called once: without an error when it is ready, with one when it will not be. */
+export type ReadyCallback = (err?: Error | null) => void;
+
+// --------------------------------------------------------------------------------------------------------- options
+
+/**
+ * Where the bus is. Give one of: `url`, `path`, `host` and/or `port`. With none of them: {@link DEFAULT_ADDRESS}.
+ */
+export interface Address {
+  /**
+   * `unix:///run/app.sock` · `tcp://127.0.0.1:8221` · `tcp://[::1]:8221` · `tls://host:8221` · `nats://host:4222`
+   */
+  url?: string;
+  /** Unix socket path; at most 107 bytes (103 on macOS). */
+  path?: string;
+  /** Name or IP address. Default 127.0.0.1. */
+  host?: string;
+  /** TCP port. Default {@link DEFAULT_PORT} when a host is given. 0: any free port (bridge only). */
+  port?: number;
+}
+
+/** Bounds of what one peer may make this process hold. */
+export interface Limits {
+  /** Bytes of one message, its attachments included; more is ERR_TOO_LARGE. Default 64 MiB (67 108 864). */
+  maxMessage?: number;
+  /** Bytes that may wait for one peer; more is ERR_QUEUE_FULL. Default 64 MiB (67 108 864). */
+  maxPending?: number;
+  /** Milliseconds a peer may leave a full queue unread before it is cut (ERR_SLOW_NODE). Default 10 000. */
+  stallTimeout?: number;
+}
+
+/** Settings of a {@link Bridge}. Options that it does not know are named once in a process warning. */
+export interface BridgeOptions extends Address, Limits {
+  /** Milliseconds a node that lost its link keeps its place and its messages. Default 5 000. */
+  resumeTimeout?: number;
+  /** File mode of the Unix socket. Default 0o600: this user alone. */
+  mode?: number;
+}
+
+/** Settings of a {@link Node}. Options that it does not know are named once in a process warning. */
+export interface NodeOptions extends Address, Limits {
+  /** Its name on the bus: no ':', at most 255 bytes of UTF-8. Default a UUID. */
+  id?: string;
+  /** Called at the first connection, or with the error that prevents it. */
+  onConnect?: ReadyCallback;
+  /** Tries for the FIRST connection. Default 5. Afterwards a lost link is retried until {@link Node.leave}. */
+  maxConnectionAttempts?: number;
+  /**
+   * 'auto': when no bridge is alive at the address, this process hosts it, and takes over when the host dies.
+   * 'require': there must be one. Default: 'auto' when no address is given, else 'require'.
+   */
+  bridge?: 'auto' | 'require';
+  /** Milliseconds until a missing reply is ERR_TIMEOUT. Default 30 000; 0: for ever. */
+  replyTimeout?: number;
+  /**
+   * How arguments travel, as in child_process. 'json' (default): what JSON.stringify takes; Buffers, typed arrays and
+   * ArrayBuffers anywhere inside travel as bytes beside it. 'advanced': structured clone (Map, Set, Date, BigInt, cycles).
+   * Nodes with different settings understand each other.
+   */
+  serialization?: 'json' | 'advanced';
+}
+
+/** Settings for the calls made through {@link Node.with}. */
+export interface CallOptions {
+  /** Milliseconds until a missing reply is ERR_TIMEOUT, instead of the node's `replyTimeout`. 0: for ever. */
+  timeout?: number;
+  /** Ends the waiting: the call fails with ABORT_ERR at once, and a reply that comes later is dropped. */
+  signal?: AbortSignal;
+}
+
+// ---------------------------------------------------------------------------------------------------------- events
+
+/** What a remote event's listener gets as its last argument. Call it to reply (directed events). */
+export interface Reply {
+  /**
+   * Sends the reply; only the first call counts. `reply(err)` rejects the other side's `request`, `reply(value)` and
+   * `reply(null, value)` resolve it; a `publish` callback gets the arguments as they are. Errors arrive as Errors.
+   */
+  (...args: any[]): void;
+  /** Id of the node that sent the event. */
+  readonly from: string;
+  /** The event's name. */
+  readonly event: string;
+  /** Whether it went to every node that listens; nobody waits for a reply then. */
+  readonly broadcast: boolean;
+}
+
+/** A node on the bus. */
+export interface NodeInfo {
+  /** Its name. */
+  id: string;
+  /** Its process, where the kernel tells (Unix sockets). */
+  pid?: number;
+  /** Its user, where the kernel tells (Unix sockets). */
+  uid?: number;
+  /** Where its link comes from. */
+  address?: string;
+  /** When it joined, in milliseconds since 1970 as `Date.now()` counts. */
+  since: number;
+}
+
+/** A message without a callback that could not be delivered. */
+export interface Undeliverable {
+  /** As it was sent: "node:event", or the method of an rpc. */
+  target: string;
+  /** The event's name. */
+  event: string;
+  /** Why: an {@link ErrorCode}. */
+  code: any;
+}
+
+/** A call of an rpc method that has no handler; answer it with `response`. */
+export interface RpcCall {
+  /** Identifies the call among those of its node. */
+  id: any;
+  /** Id of the node that called. */
+  from: string;
+  /** The method's name and the arguments. */
+  data: [method: string, args: any];
+  /** Sends the reply: `response(null, value)` or `response(err)`. Only the first call counts. */
+  response(...args: any[]): void;
+}
+
+/** The events of a {@link Bridge} and what their listeners get. */
+export interface BridgeEvents {
+  /** It listens; `url` and `address()` say where. */
+  listening: [];
+  /** It cannot listen, or lost what it listened on. */
+  error: [err: BusError];
+  /** The bus has ended. */
+  close: [];
+  /** A node joined. */
+  'node:join': [node: NodeInfo];
+  /** A node left, or was given up; the reason is in words. */
+  'node:leave': [node: NodeInfo, reason: string];
+  /** A call of a method that has no handler. Without a listener it fails with ERR_NO_METHOD. */
+  rpc: [call: RpcCall];
+}
+
+/**
+ * The events of a {@link Node} that are not messages, and what their listeners get. None of these names can be sent
+ * by another process. Every other event is a message: `(...args, reply)`, where `reply` is a {@link Reply}.
+ */
+export interface NodeEvents {
+  /** Connected, for the first time. */
+  connect: [];
+  /** The link was lost, and why if that is known; it is being retried. */
+  disconnect: [err?: BusError];
+  /** The link is there again; what was not settled has been sent again, once. */
+  reconnect: [];
+  /** What was pending has gone down: send on after `needDrain`. */
+  drain: [];
+  /** The bus was ended, with the values given to {@link Bridge.close}; or this node left, without any. */
+  close: [...data: any[]];
+  /** {@link Node.leave} was forced. */
+  'leave.force': [];
+  /** It could not connect, or was refused. */
+  error: [err: BusError];
+  /** One attempt to get the link back failed; there will be another. */
+  'error.reconnect': [err: BusError];
+  /** A message without a callback could not be delivered. */
+  undeliverable: [message: Undeliverable];
+  /** A node joined the bus. */
+  'node:join': [node: NodeInfo];
+  /** A node left the bus, or was given up; the reason is in words. */
+  'node:leave': [node: NodeInfo, reason: string];
+}
+
+/** An EventEmitter whose own events are typed; any other name is taken, with arguments of any type. */
+declare class TypedEmitter<Events> extends EventEmitter {
+  addListener<E extends keyof Events & string>(event: E, listener: Listener<Events[E]>): this;
+  addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  on<E extends keyof Events & string>(event: E, listener: Listener<Events[E]>): this;
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  once<E extends keyof Events & string>(event: E, listener: Listener<Events[E]>): this;
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
+  prependListener<E extends keyof Events & string>(event: E, listener: Listener<Events[E]>): this;
+  prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  prependOnceListener<E extends keyof Events & string>(event: E, listener: Listener<Events[E]>): this;
+  prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+type Listener<Args> = Args extends any[] ? (...args: Args) => void : never;
+
+// ---------------------------------------------------------------------------------------------------------- bridge
+
+/**
+ * What connects the nodes. It routes on a thread of its own: a process whose event loop is busy delays nobody else.
+ * Make one with {@link createBridge}; see {@link BridgeEvents} for its events.
+ */
+export class Bridge extends TypedEmitter<BridgeEvents> {
+  /**
+   * Starts to listen. A number is a TCP port on 127.0.0.1, a string with "://" a URL, another string the path of a
+   * Unix socket.
+   * @throws TypeError ERR_INVALID_ARG that names the wrong option
+   */
+  constructor(options?: BridgeOptions | number | string, callback?: ReadyCallback);
+  constructor(callback?: ReadyCallback);
+
+  /** The address it listens on, as a URL, once 'listening'; null before, and after close. */
+  readonly url: string | null;
+
+  /**
+   * Settles when it listens, or with the error that the callback gets: EADDRINUSE when a live bridge has the address,
+   * EACCES, ENOENT, ENOTDIR, … of the system. Never an unhandledRejection by itself.
+   */
+  readonly ready: Promise<void>;
+
+  /** Ids and facts of the nodes on the bus. */
+  nodes(): NodeInfo[];
+
+  /**
+   * Answers `node.rpc(method, …)` and `node.call(method, …)`.
+   * @param handler gets `(...args, reply)`; the value it returns or resolves to is the reply, its throw or rejection
+   *   the error. One per method: a second takes the place of the first.
+   */
+  handle(method: string, handler: (...args: any[]) => any): this;
+
+  /**
+   * Ends the bus: every node gets 'close' with these values and does not try to reconnect. Idempotent.
+   * @returns settles when all is delivered and the socket is gone
+   */
+  close(data?: any[]): Promise<void>;
+
+  /** Where it listens, as `net.Server` tells it; null before 'listening'. */
+  address(): { path: string } | { address: string; port: number; family: string } | null;
+
+  /** Keeps the process alive while it listens: the default. */
+  ref(): this;
+  /** Lets the process end though it listens. */
+  unref(): this;
+
+  /** `await using bridge = createBridge()`: closes it. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Starts a bridge; see {@link Bridge}.
+ *
+ * ```js
+ * const bridge = createBridge({ path: '/run/app.sock' });
+ * bridge.handle('time', () => Date.now());
+ * await bridge.ready;
+ * ```
+ */
+export function createBridge(options?: BridgeOptions | number | string, callback?: ReadyCallback): Bridge;
+export function createBridge(callback?: ReadyCallback): Bridge;
+
+// ------------------------------------------------------------------------------------------------------------ node
+
+/**
+ * A process's place on the bus (a process may have many). An EventEmitter: messages from other nodes are its events,
+ * as `(...args, reply)`. Make one with {@link createNode}; see {@link NodeEvents} for the events of its own.
+ *
+ * What is sent before it is connected goes out once it is. As long as both processes live every message arrives once
+ * and in order, even when links drop.
+ */
+export class Node extends TypedEmitter<NodeEvents> {
+  /**
+   * Starts to connect: `(options, callback)`, or an id (string), a TCP port on 127.0.0.1 (number) and a callback in
+   * any order. A string with "://" is a URL.
+   * @throws TypeError ERR_INVALID_ARG that names the wrong option
+   */
+  constructor(options?: NodeOptions | string | number, ...rest: any[]);
+  constructor(callback: ReadyCallback, ...rest: any[]);
+
+  /** Its name on the bus. */
+  readonly id: string;
+  /** Whether its link is up. */
+  readonly connected: boolean;
+  /** Whether this process hosts the bridge (`bridge: 'auto'`). */
+  readonly hosting: boolean;
+
+  /**
+   * Settles at the first connection, or with the error that onConnect gets: ERR_NO_BRIDGE, ERR_DUPLICATE_NODE,
+   * ERR_UNAUTHORIZED, ERR_PROTOCOL. Never an unhandledRejection by itself.
+   */
+  readonly ready: Promise<void>;
+
+  /**
+   * Sends an event to one node.
+   *
+   * ```js
+   * node.publish('printer:job', { pages: 3 }, (err, ticket) => …);
+   * ```
+   *
+   * @param target "node:event", parted at the first ':'; the event has at most 1024 bytes of UTF-8
+   * @param argsAndCallback values for the listener; if the last is a function it gets the reply's arguments, or
+   *   `(err)`, exactly once. Without it, what cannot be delivered is the event 'undeliverable'.
+   * @throws TypeError ERR_INVALID_TARGET, ERR_RESERVED_EVENT, ERR_UNSERIALIZABLE
+   */
+  publish(target: string, ...argsAndCallback: any[]): this;
+
+  /**
+   * Sends an event to one node and waits for its reply: the value of `reply(value)` or `reply(null, value)`, or a
+   * handler's return value.
+   *
+   * ```js
+   * const user = await node.request<User>('users:find', 42);
+   * ```
+   *
+   * @returns rejects with the error replied, or with ERR_UNKNOWN_NODE, ERR_NO_LISTENER, ERR_NODE_LEFT, ERR_TIMEOUT,
+   *   ERR_CLOSED, ERR_QUEUE_FULL, ERR_TOO_LARGE; its stack points at this call
+   * @throws TypeError at once, not as a rejection: ERR_INVALID_TARGET, ERR_RESERVED_EVENT, ERR_UNSERIALIZABLE
+   */
+  request<T = any>(target: string, ...args: any[]): Promise<T>;
+
+  /**
+   * Sends an event to every other node that listens for it.
+   * @throws TypeError ERR_RESERVED_EVENT, ERR_INVALID_ARG, ERR_UNSERIALIZABLE
+   */
+  broadcast(event: string, ...args: any[]): this;
+
+  /**
+   * Calls a method of the bridge's process ({@link Bridge.handle}).
+   * @param argsAndCallback as for {@link Node.publish}; ERR_NO_METHOD when nothing answers to that name
+   */
+  rpc(method: string, ...argsAndCallback: any[]): this;
+
+  /** As {@link Node.rpc}, with the reply as a promise; it rejects as {@link Node.request} does, or with ERR_NO_METHOD. */
+  call<T = any>(method: string, ...args: any[]): Promise<T>;
+
+  /**
+   * Answers an event: a listener (same arguments) whose return value or promise is the reply, its throw or rejection
+   * the error. One per event: a second takes the place of the first.
+   *
+   * ```js
+   * node.handle('sum', (a, b) => a + b);
+   * ```
+   */
+  handle(event: string, handler: (...args: any[]) => any): this;
+
+  /**
+   * The same node, with other settings for the calls made through it.
+   *
+   * ```js
+   * await node.with({ timeout: 500, signal }).request('slow:job');
+   * ```
+   */
+  with(options: CallOptions): Pick<Node, 'request' | 'call' | 'publish' | 'rpc'>;
+
+  /** Ids and facts of all nodes on the bus, this one too. Rejects as {@link Node.request} does. */
+  nodes(): Promise<NodeInfo[]>;
+
+  /** Bytes handed over and not yet settled by the receivers. */
+  readonly pending: number;
+  /** Whether it is time to wait for 'drain' before sending more. */
+  readonly needDrain: boolean;
+
+  /**
+   * Leaves the bus. Everything sent before is delivered first, then 'close'. Idempotent.
+   * @param force at once, with 'leave.force': what is not delivered yet is given up, and calls without a reply fail
+   *   with ERR_CLOSED
+   */
+  leave(force?: boolean): Promise<void>;
+
+  /** Keeps the process alive while connected: the default. */
+  ref(): this;
+  /** Lets the process end though it is connected. */
+  unref(): this;
+
+  /** `await using node = createNode()`: leaves the bus. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Joins the bus; see {@link Node}. Takes options, or as ever an id, a port and a callback in any order.
+ *
+ * ```js
+ * createNode();                                // this user's bus, hosted by whoever comes first
+ * createNode('worker-1');                      // the same, with a name
+ * createNode({ id: 'worker-1', path: '/run/app.sock' });
+ * createNode('worker-1', 9003, (err) => …);    // the bridge on TCP port 9003 of this machine
+ * ```
+ */
+export function createNode(options?: NodeOptions | string | number, ...rest: any[]): Node;
+export function createNode(callback: ReadyCallback, ...rest: any[]): Node;

@@ -1,0 +1,190 @@
+'use strict';
+
+// The bridge: hosts the bus in this process. Routing happens on a thread of its own; here are only its face and
+// the methods that other processes call.
+
+const { EventEmitter } = require('node:events');
+const native = require('../native.cjs');
+const { rethrow } = require('./calls.js');
+const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
+const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { Keeper } = require('./keeper.js');
+const { checkEvent, parseBridgeOptions } = require('./options.js');
+const { Ready, announce } = require('./ready.js');
+const { createReply, replyWith } = require('./reply.js');
+const { decode, needsPacking, pack, packClone, stringify } = require('./values.js');
+const { ENCODING } = require('./wire.js');
+
+/** The values of close() travel in one frame. */
+const MAX_CLOSE = 64 * 1024;
+
+class Bridge extends EventEmitter {
+  #native = null;
+  #keeper = new Keeper();
+  #ready = new Ready();
+  #handlers = new Map();
+  #closing = null;
+  #ended = null;
+  #failure = null;
+  #lastWords = () => this.#native.unlink();
+
+  constructor(...args) {
+    super();
+    const options = parseBridgeOptions(args);
+    try {
+      this.#listen(options);
+    } catch (error) {
+      this.#failure = error.code === undefined ? error : fromNative(error.code, error.message);
+      process.nextTick(announce, this, this.#ready, options.callback, this.#failure);
+      return;
+    }
+    process.nextTick(() => {
+      announce(this, this.#ready, options.callback, null);
+      if (this.#closing === null) this.emit('listening');
+    });
+  }
+
+  get url() {
+    return this.#native?.url ?? null;
+  }
+
+  /** Why it does not listen; for a node that tries to host. */
+  get failure() {
+    return this.#failure;
+  }
+
+  get ready() {
+    return this.#ready.promise;
+  }
+
+  nodes() {
+    return this.#native === null ? [] : this.#native.nodes().map((json) => JSON.parse(json));
+  }
+
+  /** Counters since the start: delivered, undeliverable, staleReplies, rejected, unauthorized, cut. */
+  stats() {
+    return Object.fromEntries(this.#native?.counters() ?? []);
+  }
+
+  handle(method, handler) {
+    checkEvent(method);
+    if (typeof handler !== 'function') throw invalidArg('handler', 'a function', handler, 'argument');
+    if (this.#handlers.has(method)) throw invalidArg('method', 'one that has no handler yet', method, 'argument');
+    this.#handlers.set(method, replyWith(handler));
+    return this;
+  }
+
+  close(data = []) {
+    if (!Array.isArray(data)) throw invalidArg('data', 'an array of values', data, 'argument');
+    if (this.#native === null) return Promise.resolve();
+    if (this.#closing !== null) return this.#closing;
+    const { encoding, body } = encode(data, ENCODING.JSON);
+    if (Buffer.byteLength(body) > MAX_CLOSE) {
+      throw new BusybodyError('ERR_TOO_LARGE', `the values of close() exceed ${MAX_CLOSE} bytes`);
+    }
+    return this.#end(() => this.#native.close(encoding, body));
+  }
+
+  address() {
+    if (this.#native === null) return null;
+    return addressOf(this.#native.url);
+  }
+
+  ref() {
+    this.#keeper.ref();
+    return this;
+  }
+
+  unref() {
+    this.#keeper.unref();
+    return this;
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    return this.close();
+  }
+
+  #listen({ url, mode, maxMessage, maxPending, stallTimeout, resumeTimeout }) {
+    const setup = { url: url ?? native.defaultAddress(), mode, maxMessage, maxPending, stallTimeout, resumeTimeout };
+    this.#native = new native.NativeBridge(setup, () => this.#drain());
+    this.#keeper.start();
+    rememberLastWords(this.#lastWords);
+  }
+
+  #end(order) {
+    this.#closing = new Promise((resolve) => {
+      this.#ended = resolve;
+    });
+    order();
+    return this.#closing;
+  }
+
+  /** Leaves the address to whoever takes it next, without a 'close' on the bus. */
+  handOver() {
+    if (this.#native === null) return Promise.resolve();
+    return this.#closing ?? this.#end(() => this.#native.handOver());
+  }
+
+  #drain() {
+    for (let event = this.#native.next(); event !== null; event = this.#native.next()) {
+      try {
+        this.#heed(event);
+      } catch (error) {
+        rethrow(error);
+      }
+    }
+  }
+
+  #heed(event) {
+    switch (event.kind) {
+      case 'call': return this.#call(event);
+      case 'join': return this.emit('node:join', JSON.parse(event.text));
+      case 'leave': return this.emit('node:leave', JSON.parse(event.text), event.from);
+      case 'trouble': return this.emit('error', fromNative(event.from, event.text));
+      case 'ended': return this.#over();
+    }
+  }
+
+  #over() {
+    this.#keeper.stop();
+    forgetLastWords(this.#lastWords);
+    this.#ended?.();
+    this.emit('close');
+  }
+
+  #call({ caller, from, text: method, encoding, body }) {
+    const reply = createReply(from, method, false, (values) => {
+      const answer = encode(values, encoding);
+      this.#native.answer(caller, answer.encoding, answer.body);
+    });
+    let args;
+    try {
+      args = decode(encoding, body);
+    } catch (error) {
+      return reply(error);
+    }
+    const handler = this.#handlers.get(method);
+    if (handler !== undefined) return handler.call(this, ...args, reply);
+    const heard = this.emit('rpc', { id: from, from, data: [method, args], response: reply });
+    if (!heard) this.#native.refuse(caller, method, `the bridge has no method '${method}'`);
+  }
+}
+
+/** Values as a body; `like` is the encoding of what they answer, for a peer that sent a clone can read one. */
+function encode(values, like) {
+  if (like > ENCODING.PACKED) return packClone(values);
+  if (!needsPacking(values)) return { encoding: ENCODING.JSON, body: stringify(values) };
+  const { text, parts } = pack(values);
+  const padded = parts.map((part) => Buffer.concat([part], Math.ceil(part.byteLength / 8) * 8));
+  return { encoding: ENCODING.PACKED, body: Buffer.concat([...padded, Buffer.from(text)]) };
+}
+
+/** What net.Server#address() would say. */
+function addressOf(url) {
+  const { protocol, hostname, port, pathname } = new URL(url);
+  if (protocol === 'unix:') return { path: decodeURIComponent(hostname + pathname) };
+  const address = hostname.replace(/^\[|\]$/g, '');
+  return { address, port: Number(port), family: address.includes(':') ? 'IPv6' : 'IPv4' };
+}
+
+module.exports = { Bridge };

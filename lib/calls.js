@@ -1,0 +1,72 @@
+'use strict';
+
+// Who waits for which reply. The native side decides when a call ends; here it meets the callback, once.
+
+const MAX_TIMER = 2 ** 31 - 1;
+
+/** Calls without an outcome, by the number the native side gave them. */
+class Calls {
+  #waiting = new Map();
+  #native;
+  #timer = null;
+  /** The shortest timeout among calls since the timer was set: it is never too late for the others. */
+  #shortest = Infinity;
+
+  constructor(native) {
+    this.#native = native;
+  }
+
+  /** Remembers `settle(error, args)` under `number`; `timeout` in milliseconds, 0 for ever. */
+  add(number, settle, timeout) {
+    this.#waiting.set(number, settle);
+    if (timeout !== 0 && timeout < this.#shortest) this.#arm(timeout);
+  }
+
+  /** Ends a call; what its callback throws is the process's uncaught exception. */
+  settle(number, error, args) {
+    const settle = this.#waiting.get(number);
+    if (settle === undefined) return;
+    this.#waiting.delete(number);
+    try {
+      settle(error, args);
+    } catch (thrown) {
+      rethrow(thrown);
+    }
+  }
+
+  /** The caller no longer waits; a late reply is dropped. */
+  cancel(number) {
+    if (this.#waiting.delete(number)) this.#native.cancel(number);
+  }
+
+  /** Ends all calls. */
+  settleAll(error) {
+    for (const number of [...this.#waiting.keys()]) this.settle(number, error, null);
+    clearTimeout(this.#timer);
+    this.#shortest = Infinity;
+  }
+
+  #arm(timeout) {
+    clearTimeout(this.#timer);
+    this.#shortest = timeout;
+    // It must not keep the process alive: whether anybody waits is for the node's own connection to say.
+    this.#timer = setTimeout(() => this.#check(), Math.min(timeout, MAX_TIMER));
+    this.#timer.unref();
+  }
+
+  #check() {
+    this.#shortest = Infinity;
+    const next = this.#native.checkTime();
+    // A millisecond more than asked: clocks round differently.
+    if (next >= 0) this.#arm(next + 1);
+  }
+}
+
+/** Throws where nobody can catch it, as an event emitted by Node.js itself would; the caller goes on. */
+function rethrow(error) {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
+module.exports = { Calls, rethrow };

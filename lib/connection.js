@@ -1,0 +1,164 @@
+'use strict';
+
+// How a node finds its bridge, finds it again, and hosts it when there is none.
+
+const dns = require('node:dns');
+const net = require('node:net');
+const { BusybodyError, fromNative } = require('./errors.js');
+
+/** Milliseconds before the first connection is tried again: 100, 200, 400, … so that processes may start in any order. */
+const FIRST_DELAY = 100;
+/** Milliseconds before a lost connection is tried again, doubling up to the longest. */
+const RETRY_DELAY = 10;
+const LONGEST_DELAY = 1_000;
+/** Codes that trying again does not mend. */
+const FINAL = new Set(['ERR_DUPLICATE_NODE', 'ERR_UNAUTHORIZED', 'ERR_PROTOCOL', 'ERR_INVALID_ARG', 'ENAMETOOLONG']);
+/** Codes that say that nobody is there, so that somebody may host. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
+
+class Connection {
+  #native;
+  #turn;
+  #options;
+  #events;
+  #attempts = 0;
+  #delay = RETRY_DELAY;
+  #everOnline = false;
+  #over = false;
+  #timer = null;
+  #bridge = null;
+  #lastError = null;
+
+  /**
+   * `events`: { online(first), lost(error), retrying(error), failed(error), host() -> Bridge }.
+   */
+  constructor(native, turn, options, events) {
+    this.#native = native;
+    this.#turn = turn;
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /** The bridge that this process hosts for the node, or null. */
+  get bridge() {
+    return this.#bridge;
+  }
+
+  get everOnline() {
+    return this.#everOnline;
+  }
+
+  start() {
+    this.#timer = null;
+    if (this.#over) return;
+    this.#attempts += 1;
+    resolve(this.#options.url, (error, url) => {
+      if (this.#over) return;
+      if (error !== null) return this.#missed(error);
+      try {
+        this.#native.connect(url, this.#turn);
+      } catch (cause) {
+        this.#missed(fromNative(cause.code, cause.message));
+      }
+    });
+  }
+
+  /** The bridge has let us in. */
+  online() {
+    const first = !this.#everOnline;
+    this.#everOnline = true;
+    this.#delay = RETRY_DELAY;
+    this.#attempts = 0;
+    this.#events.online(first);
+  }
+
+  /** The bridge has said why it will not have us; the link ends after it. */
+  rejected(error) {
+    this.#lastError = error;
+    this.#native.close(error.message, false);
+    this.lost(error, true);
+  }
+
+  /** The link is gone. */
+  lost(error, wasOnline) {
+    if (this.#over) return;
+    if (wasOnline && this.#everOnline && !FINAL.has(error.code)) {
+      this.#events.lost(error);
+      if (!this.#over) this.#retry();
+      return;
+    }
+    this.#missed(error);
+  }
+
+  /** No more attempts; a bridge hosted here is handed over. */
+  end() {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    const bridge = this.#bridge;
+    this.#bridge = null;
+    return bridge?.handOver() ?? Promise.resolve();
+  }
+
+  #missed(error) {
+    this.#lastError = error;
+    if (FINAL.has(error.code)) return this.#fail(error);
+    if (this.#options.bridge === 'auto' && NOBODY.has(error.code) && this.#host()) return;
+    if (this.#everOnline) {
+      this.#events.retrying(error);
+      this.#retry();
+    } else if (this.#attempts >= this.#options.maxConnectionAttempts) {
+      this.#fail(new BusybodyError(
+        'ERR_NO_BRIDGE',
+        `no bridge at ${this.#options.url} after ${this.#attempts} attempts (${error.message})`,
+        { cause: error },
+      ));
+    } else {
+      this.#later(FIRST_DELAY * 2 ** Math.min(this.#attempts - 1, 5));
+    }
+  }
+
+  /** Whether this process took the address, or lost it to one that is there now. */
+  #host() {
+    if (this.#bridge !== null) return false;
+    try {
+      this.#bridge = this.#events.host();
+    } catch (error) {
+      // EADDRINUSE: somebody else was faster. Anything else will not get better by trying, but connecting may.
+      if (error.code !== 'EADDRINUSE') this.#lastError = error;
+      return false;
+    }
+    this.#bridge.once('close', () => {
+      this.#bridge = null;
+    });
+    this.#attempts -= 1;
+    this.start();
+    return true;
+  }
+
+  #retry() {
+    const jittered = this.#delay * (0.5 + Math.random() / 2);
+    this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
+    this.#later(jittered);
+  }
+
+  #later(delay) {
+    this.#timer = setTimeout(() => this.start(), delay);
+  }
+
+  #fail(error) {
+    this.#over = true;
+    this.#events.failed(error);
+  }
+}
+
+/** Host names are looked up here, where it blocks nobody; the native side gets an address. */
+function resolve(url, done) {
+  const match = /^tcp:\/\/([^[\]:/]+):(\d+)$/.exec(url);
+  if (match === null || net.isIP(match[1]) !== 0) return done(null, url);
+  dns.lookup(match[1], (error, address, family) => {
+    if (error !== null) return done(error, url);
+    done(null, `tcp://${family === 6 ? `[${address}]` : address}:${match[2]}`);
+  });
+}
+
+module.exports = { Connection };

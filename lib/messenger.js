@@ -1,0 +1,189 @@
+'use strict';
+
+// What a node says: arguments become a body, a target becomes a number, and one native call sends them.
+
+const { abortError, fromNative } = require('./errors.js');
+const { checkEvent, parseTarget } = require('./options.js');
+const { outcomeOf } = require('./reply.js');
+const { needsPacking, pack, packClone, stringify } = require('./values.js');
+const { ENCODING, KIND, REFUSALS } = require('./wire.js');
+
+/** Targets remembered on both sides; names come in few kinds, and a program that makes them up must not grow. */
+const MAX_TARGETS = 4096;
+/** No reply is wanted. */
+const NONE = -1;
+
+class Messenger {
+  #native;
+  #calls;
+  #advanced;
+  #send;
+  #sendParts;
+  #flush;
+  #targets = new Map();
+  #flushing = false;
+  #undeliverable;
+
+  /** `undeliverable(target, event, error)` hears of messages that nobody waits for. */
+  constructor(native, functions, calls, { serialization }, undeliverable) {
+    this.#native = native;
+    this.#calls = calls;
+    this.#advanced = serialization === 'advanced';
+    this.#send = functions.send;
+    this.#sendParts = functions.sendParts;
+    this.#flush = () => {
+      this.#flushing = false;
+      functions.flush();
+    };
+    this.#undeliverable = undeliverable;
+  }
+
+  /** A directed event; `callback` may be undefined. */
+  publish(target, args, callback, timeout, signal) {
+    const number = this.#targets.get(target) ?? this.#addTarget(target, parseTarget(target));
+    if (callback === undefined) this.#post(KIND.MESSAGE, number, args, target);
+    else this.#ask(KIND.MESSAGE, number, args, callbackOf(callback), timeout, signal);
+  }
+
+  request(target, args, timeout, signal) {
+    const number = this.#targets.get(target) ?? this.#addTarget(target, parseTarget(target));
+    return this.#promise(KIND.MESSAGE, number, args, timeout, signal);
+  }
+
+  broadcast(event, args) {
+    checkEvent(event);
+    this.#post(KIND.BROADCAST, this.#eventTarget(event), args, event);
+  }
+
+  rpc(method, args, callback, timeout, signal) {
+    checkEvent(method);
+    const number = this.#eventTarget(method);
+    if (callback === undefined) this.#post(KIND.RPC, number, args, method);
+    else this.#ask(KIND.RPC, number, args, callbackOf(callback), timeout, signal);
+  }
+
+  call(method, args, timeout, signal) {
+    checkEvent(method);
+    return this.#promise(KIND.RPC, this.#eventTarget(method), args, timeout, signal);
+  }
+
+  /** Who is on the bus. */
+  roster(timeout) {
+    return this.#promise(KIND.ROSTER, this.#eventTarget(''), [], timeout);
+  }
+
+  /** A reply to the request `correlation` of node `to`. */
+  reply(to, correlation, args) {
+    this.#transmit(KIND.REPLY, this.#nodeTarget(to, ''), correlation, args);
+  }
+
+  /** Tells `to` that its message reached nobody. */
+  refuse(to, event, correlation, code, text) {
+    this.#native.refuse(this.#nodeTarget(to, event), correlation, code, text);
+    this.scheduleFlush();
+  }
+
+  /** One write at the end of the tick for all that is sent in it. */
+  scheduleFlush() {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(this.#flush);
+  }
+
+  #promise(kind, number, args, timeout, signal) {
+    // Made here, so that its stack leads to the caller; an outcome arrives on an empty stack.
+    const trace = new Error();
+    return new Promise((resolve, reject) => {
+      this.#ask(kind, number, args, (error, values) => {
+        if (error !== null) return reject(traced(error, trace));
+        try {
+          resolve(outcomeOf(values));
+        } catch (replied) {
+          reject(replied);
+        }
+      }, timeout, signal);
+    });
+  }
+
+  /** Sends, and has `settle(error, args)` called once: with the reply, or why there is none. */
+  #ask(kind, number, args, settle, timeout, signal) {
+    if (signal?.aborted) return process.nextTick(settle, abortError(signal.reason), null);
+    const correlation = this.#transmit(kind, number, timeout, args);
+    if (correlation <= 0) process.nextTick(settle, refusal(correlation), null);
+    else if (signal === undefined) this.#calls.add(correlation, settle, timeout);
+    else this.#askUntil(signal, correlation, settle, timeout);
+  }
+
+  #askUntil(signal, correlation, settle, timeout) {
+    const onAbort = () => {
+      this.#calls.cancel(correlation);
+      settle(abortError(signal.reason), null);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#calls.add(correlation, (error, args) => {
+      signal.removeEventListener('abort', onAbort);
+      settle(error, args);
+    }, timeout);
+  }
+
+  #post(kind, number, args, target) {
+    const refused = this.#transmit(kind, number, NONE, args);
+    if (refused < 0) process.nextTick(this.#undeliverable, target, refusal(refused));
+  }
+
+  #transmit(kind, number, extra, args) {
+    const result = this.#encodeAndSend(kind, number, extra, args);
+    this.scheduleFlush();
+    return result;
+  }
+
+  #encodeAndSend(kind, number, extra, args) {
+    if (this.#advanced) {
+      const { encoding, body } = packClone(args);
+      return this.#send(kind | encoding << 8, number, extra, body);
+    }
+    if (!needsPacking(args)) return this.#send(kind, number, extra, stringify(args));
+    const { text, parts } = pack(args);
+    return this.#sendParts(kind | ENCODING.PACKED << 8, number, extra, text, parts);
+  }
+
+  #eventTarget(event) {
+    return this.#nodeTarget('', event);
+  }
+
+  #nodeTarget(node, event) {
+    const target = `${node}:${event}`;
+    return this.#targets.get(target) ?? this.#addTarget(target, { node, event });
+  }
+
+  #addTarget(target, { node, event }) {
+    if (this.#targets.size >= MAX_TARGETS) {
+      this.#targets.clear();
+      this.#native.clearTargets();
+    }
+    const number = this.#native.target(node, event);
+    this.#targets.set(target, number);
+    return number;
+  }
+}
+
+function callbackOf(callback) {
+  return (error, args) => {
+    if (error === null) callback(...args);
+    else callback(error);
+  };
+}
+
+function refusal(result) {
+  const [code, text] = REFUSALS.get(-result) ?? ['ERR_INTERNAL', 'the native side refused'];
+  return fromNative(code, text);
+}
+
+/** Gives an error of ours the stack of the call that it ends. */
+function traced(error, trace) {
+  const at = trace.stack?.indexOf('\n') ?? -1;
+  if (at !== -1) error.stack = `${error.name}: ${error.message}${trace.stack.slice(at)}`;
+  return error;
+}
+
+module.exports = { Messenger };

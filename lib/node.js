@@ -1,0 +1,329 @@
+'use strict';
+
+// A node of the bus: an EventEmitter whose events may come from other processes.
+
+const { EventEmitter } = require('node:events');
+const native = require('../native.cjs');
+const { Calls } = require('./calls.js');
+const { Connection } = require('./connection.js');
+const { driver } = require('./driver.js');
+const { BusybodyError, RESERVED_EVENTS, invalidArg } = require('./errors.js');
+const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { Inbound } = require('./inbound.js');
+const { Keeper } = require('./keeper.js');
+const { Messenger } = require('./messenger.js');
+const { checkEvent, parseCallOptions, parseNodeOptions } = require('./options.js');
+const { Ready, announce } = require('./ready.js');
+const { replyWith } = require('./reply.js');
+
+/** Presence comes as broadcasts of the bridge, so listening for it is an interest like any other. */
+const PRESENCE = new Set(['node:join', 'node:leave']);
+
+class Node extends EventEmitter {
+  #options;
+  #native;
+  #flush;
+  #calls;
+  #messenger;
+  #connection;
+  #keeper = new Keeper();
+  #ready = new Ready();
+  #interests = new Set();
+  #handled = new Map();
+  #state = 'connecting'; // then 'online' and 'offline' in turn, at last 'leaving' and 'closed'
+  #leaving = null;
+  #left = null;
+  #lastWords;
+
+  constructor(...args) {
+    super();
+    const options = parseNodeOptions(args);
+    this.#options = { ...options, url: options.url ?? native.defaultAddress() };
+    const inbound = new Inbound(this, this.#noticed());
+    const { id, maxMessage, maxPending } = options;
+    this.#native = new native.NativeNode({ id, maxMessage, maxPending, taskDriver: driver() === 'task' }, inbound.dispatch);
+    const functions = this.#native.functions();
+    this.#flush = functions.flush;
+    this.#calls = new Calls(this.#native);
+    this.#messenger = new Messenger(this.#native, functions, this.#calls, options, this.#undeliverable);
+    inbound.connect(this.#calls, this.#messenger);
+    this.#connection = new Connection(this.#native, inbound.turn(functions), this.#options, this.#connected());
+    this.#lastWords = () => this.#native.flushBlocking();
+    this.#keeper.start();
+    rememberLastWords(this.#lastWords);
+    this.#connection.start();
+  }
+
+  get id() {
+    return this.#options.id;
+  }
+
+  get connected() {
+    return this.#state === 'online' || (this.#state === 'leaving' && this.#connection.everOnline);
+  }
+
+  get hosting() {
+    return this.#connection.bridge !== null;
+  }
+
+  get ready() {
+    return this.#ready.promise;
+  }
+
+  get pending() {
+    return this.#native.pending;
+  }
+
+  get needDrain() {
+    return this.#native.needDrain;
+  }
+
+  publish(target, ...args) {
+    this.#messenger.publish(target, args, takeCallback(args), this.#options.replyTimeout);
+    return this;
+  }
+
+  request(target, ...args) {
+    return this.#messenger.request(target, args, this.#options.replyTimeout);
+  }
+
+  broadcast(event, ...args) {
+    this.#messenger.broadcast(event, args);
+    return this;
+  }
+
+  rpc(method, ...args) {
+    this.#messenger.rpc(method, args, takeCallback(args), this.#options.replyTimeout);
+    return this;
+  }
+
+  call(method, ...args) {
+    return this.#messenger.call(method, args, this.#options.replyTimeout);
+  }
+
+  handle(event, handler) {
+    checkEvent(event);
+    if (typeof handler !== 'function') throw invalidArg('handler', 'a function', handler, 'argument');
+    const before = this.#handled.get(event);
+    if (before !== undefined && this.listeners(event).includes(before)) {
+      throw invalidArg('event', 'one that has no handler yet', event, 'argument');
+    }
+    this.#handled.set(event, handler);
+    return this.on(event, replyWith(handler));
+  }
+
+  with(options) {
+    const { timeout = this.#options.replyTimeout, signal } = parseCallOptions(options);
+    const messenger = this.#messenger;
+    const scoped = {
+      request: (target, ...args) => messenger.request(target, args, timeout, signal),
+      call: (method, ...args) => messenger.call(method, args, timeout, signal),
+      publish: (target, ...args) => {
+        messenger.publish(target, args, takeCallback(args), timeout, signal);
+        return scoped;
+      },
+      rpc: (method, ...args) => {
+        messenger.rpc(method, args, takeCallback(args), timeout, signal);
+        return scoped;
+      },
+    };
+    return scoped;
+  }
+
+  nodes() {
+    return this.#messenger.roster(this.#options.replyTimeout);
+  }
+
+  leave(force = false) {
+    if (this.#state === 'closed') return Promise.resolve();
+    if (force) return this.#forceLeave();
+    this.#leaving ??= this.#leave();
+    return this.#leaving;
+  }
+
+  ref() {
+    this.#keeper.ref();
+    return this;
+  }
+
+  unref() {
+    this.#keeper.unref();
+    return this;
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    return this.leave();
+  }
+
+  // ---- listeners: the bridge is told which events concern this node ---------------------------------------------
+
+  on(event, listener) {
+    super.on(event, listener);
+    this.#updateInterest(event);
+    return this;
+  }
+
+  addListener(event, listener) {
+    return this.on(event, listener);
+  }
+
+  prependListener(event, listener) {
+    super.prependListener(event, listener);
+    this.#updateInterest(event);
+    return this;
+  }
+
+  // once() and prependOnceListener() of EventEmitter end in on() and prependListener().
+
+  off(event, listener) {
+    super.off(event, listener);
+    this.#updateInterest(event);
+    return this;
+  }
+
+  removeListener(event, listener) {
+    return this.off(event, listener);
+  }
+
+  removeAllListeners(...events) {
+    super.removeAllListeners(...events);
+    if (events.length > 0) this.#updateInterest(events[0]);
+    else for (const event of [...this.#interests]) this.#updateInterest(event);
+    return this;
+  }
+
+  #updateInterest(event) {
+    if (typeof event !== 'string' || (RESERVED_EVENTS.has(event) && !PRESENCE.has(event))) return;
+    const listens = this.listenerCount(event) > 0;
+    if (listens === this.#interests.has(event)) return;
+    // What no peer can send needs no interest: the listener is for events emitted in this process.
+    if (!canTravel(event)) return;
+    if (listens) this.#interests.add(event);
+    else this.#interests.delete(event);
+    // EventEmitter's constructor may not have been followed by ours yet.
+    this.#native?.listen(event, listens);
+    this.#messenger?.scheduleFlush();
+  }
+
+  // ---- the connection -------------------------------------------------------------------------------------------
+
+  #connected() {
+    return {
+      online: (first) => {
+        if (this.#state !== 'leaving') this.#state = 'online';
+        if (first) announce(this, this.#ready, this.#options.onConnect, null);
+        this.emit(first ? 'connect' : 'reconnect');
+        if (this.#state === 'leaving') this.#sayGoodbye();
+      },
+      lost: (error) => {
+        if (this.#state === 'leaving') return this.#close(error, true);
+        this.#state = 'offline';
+        this.emit('disconnect', error);
+      },
+      retrying: (error) => {
+        if (this.#state === 'leaving') this.#close(error, true);
+        else this.emit('error.reconnect', error);
+      },
+      failed: (error) => {
+        const first = !this.#connection.everOnline;
+        this.#close(error, true);
+        if (first) {
+          this.emit('error.reconnect', error);
+          announce(this, this.#ready, this.#options.onConnect, error);
+        } else {
+          announce(this, new Ready(), null, error);
+        }
+      },
+      host: () => {
+        // Late, because a bridge is only loaded by those who host one.
+        const { Bridge } = require('./bridge.js');
+        const { url, maxMessage, maxPending, stallTimeout } = this.#options;
+        // The callback takes the failure, which otherwise would be an 'error' that nobody listens for.
+        const bridge = new Bridge({ url, maxMessage, maxPending, stallTimeout }, () => {});
+        if (bridge.failure !== null) throw bridge.failure;
+        bridge.on('error', (error) => this.#hostTrouble(error));
+        return bridge.unref();
+      },
+    };
+  }
+
+  #hostTrouble(error) {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+    else process.emitWarning(error);
+  }
+
+  #noticed() {
+    return {
+      online: () => this.#connection.online(),
+      rejected: (error) => this.#connection.rejected(error),
+      lost: (error) => {
+        if (this.#left !== null) this.#close(closedError('the node has left'), true);
+        else this.#connection.lost(error, true);
+      },
+      drain: () => this.emit('drain'),
+      left: () => this.#close(closedError('the node has left'), true),
+      ended: (values) => {
+        this.#close(closedError('the bus was closed'), true);
+        this.emit('close', ...values);
+      },
+      undeliverable: (detail) => this.emit('undeliverable', detail),
+    };
+  }
+
+  async #leave() {
+    const before = this.#state;
+    this.#state = 'leaving';
+    const left = new Promise((resolve) => {
+      this.#left = resolve;
+    });
+    if (before === 'online') this.#sayGoodbye();
+    // A first connection may yet come, and what was sent before waits for it; a lost one is not waited for.
+    else if (before === 'offline') this.#close(closedError('the node has left'), true);
+    await left;
+  }
+
+  #sayGoodbye() {
+    if (!this.#native.leave()) this.#close(closedError('the node has left'), true);
+  }
+
+  #forceLeave() {
+    this.#close(closedError('the node has left'), false);
+    this.emit('leave.force');
+    return Promise.resolve();
+  }
+
+  /** The end, whatever led to it. */
+  #close(error, flush) {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    if (flush) this.#flush();
+    this.#calls.settleAll(error);
+    this.#native.close(error.message, true);
+    const handedOver = this.#connection.end();
+    forgetLastWords(this.#lastWords);
+    this.#ready.settle(error);
+    handedOver.then(() => {
+      this.#keeper.stop();
+      this.#left?.();
+    });
+  }
+
+  #undeliverable = (target, error) => {
+    this.emit('undeliverable', { target, event: target.slice(target.indexOf(':') + 1), code: error.code });
+  };
+}
+
+function closedError(reason) {
+  return new BusybodyError('ERR_CLOSED', reason);
+}
+
+/** The callback at the end of the arguments, taken off. */
+function takeCallback(args) {
+  return typeof args[args.length - 1] === 'function' ? args.pop() : undefined;
+}
+
+function canTravel(event) {
+  return event !== '' && event.isWellFormed() && Buffer.byteLength(event) <= 1024;
+}
+
+module.exports = { Node };

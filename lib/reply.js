@@ -1,0 +1,61 @@
+'use strict';
+
+// What a listener gets as its last argument, and how a handler's outcome becomes a reply.
+
+/** A Reply: a function with from, event and broadcast. `send(args)` is called by the first call only. */
+function createReply(from, event, broadcast, send) {
+  let replied = send === null;
+  const reply = (...args) => {
+    if (replied) return;
+    send(args);
+    // Only now: when the arguments cannot travel, send throws, and the listener may reply with something else.
+    replied = true;
+  };
+  reply.from = from;
+  reply.event = event;
+  reply.broadcast = broadcast;
+  return reply;
+}
+
+/** A listener that replies with what `handler` returns, resolves to, throws or rejects with. */
+function replyWith(handler) {
+  function listener(...args) {
+    const reply = args[args.length - 1];
+    let outcome;
+    try {
+      outcome = handler.apply(this, args);
+    } catch (error) {
+      reply(asError(error));
+      return;
+    }
+    if (typeof outcome?.then === 'function') outcome.then((value) => answer(reply, value), (error) => reply(asError(error)));
+    else answer(reply, outcome);
+  }
+  // off(event, handler) finds the listener by this, as it does for once().
+  listener.listener = handler;
+  return listener;
+}
+
+function answer(reply, value) {
+  try {
+    if (value === undefined) reply();
+    else reply(null, value);
+  } catch (error) {
+    reply(error);
+  }
+}
+
+function asError(thrown) {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/**
+ * A reply's arguments as the outcome of a promise: an Error first rejects; reply(null, value) and reply(value) resolve.
+ */
+function outcomeOf(args) {
+  if (args.length >= 2 && (args[0] === null || args[0] === undefined)) return args[1];
+  if (args[0] instanceof Error) throw args[0];
+  return args[0];
+}
+
+module.exports = { createReply, outcomeOf, replyWith };

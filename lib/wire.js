@@ -1,0 +1,26 @@
+'use strict';
+
+// Numbers that JavaScript and the native side share: src/wire/frame.rs, src/error.rs, src/binding/dispatch.rs.
+
+/** Kinds of messages a node sends. */
+const KIND = Object.freeze({ MESSAGE: 0x10, BROADCAST: 0x11, RPC: 0x12, REPLY: 0x13, ROSTER: 0x15 });
+
+/** How a body's bytes are to be read; see lib/values.js. */
+const ENCODING = Object.freeze({ JSON: 0, PACKED: 1 });
+
+/** Kinds of calls of a node's dispatch function: the low bits of `head`. */
+const DISPATCH = Object.freeze({ MESSAGE: 0, BROADCAST: 1, REPLY: 2, NOTICE: 3 });
+
+/** What a call of kind NOTICE is about. */
+const NOTICE = Object.freeze({
+  ONLINE: 1, REJECTED: 2, NAME: 3, FAILED: 4, UNDELIVERABLE: 5, DRAIN: 6, LEFT: 7, ENDED: 8, LOST: 9,
+});
+
+/** `send` returns minus one of these when it refuses. */
+const REFUSALS = new Map([
+  [8, ['ERR_CLOSED', 'the node has left the bus, or the bus was closed']],
+  [9, ['ERR_QUEUE_FULL', 'maxPending bytes are waiting already: wait for \'drain\'']],
+  [10, ['ERR_TOO_LARGE', 'the message exceeds maxMessage']],
+]);
+
+module.exports = { DISPATCH, ENCODING, KIND, NOTICE, REFUSALS };
