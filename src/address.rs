@@ -69,6 +69,7 @@ impl Address {
         Ok(Self::Unix(path))
     }
 
+    #[cfg(test)]
     /// A host, checked, and a port. IPv6 addresses may come with or without brackets.
     pub fn tcp(host: &str, port: u16) -> Result<Self> {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));

@@ -3,7 +3,7 @@
 //! The rooms, floor by floor; a file imports only from floors below its own.
 //!
 //! - 0 `error`: what can go wrong, with stable codes
-//! - 1 `address`, `wire`, `outqueue`: values and bytes
+//! - 1 `address`, `wire`, `outqueue`, `pool`: values and bytes
 //! - 2 `bridge::{symbols, router, …}`, `node::{client, …}`: the two brains, without socket, clock or JavaScript
 //! - 3 `transport`: sockets, who owns a path, who may come in
 //! - 4 `bridge::server`, `node::link_*`: what drives the brains
@@ -17,6 +17,7 @@ mod bridge;
 mod error;
 mod node;
 mod outqueue;
+mod pool;
 mod transport;
 mod wire;
 

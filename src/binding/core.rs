@@ -5,24 +5,28 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::dispatch::Dispatch;
+use crate::bridge::server::LARGE_BUFFERS;
 use crate::error::{Error, Result, os_code};
 use crate::node::client::{Client, Phase};
 use crate::node::link::Link;
 use crate::outqueue::MAX_SLICES;
+use crate::pool::Pool;
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
+/// Bytes of read buffers that a thread keeps.
+const KEPT_READS: usize = 1024 * 1024;
 /// Reads of one turn; then other handles of the loop get theirs.
 const READS: usize = 8;
 /// Bytes one flush writes before others get their turn.
 const FLUSH_LEN: usize = 8 * 1024 * 1024;
 
 thread_local! {
-    /// One buffer for all nodes of a JavaScript thread: what a read leaves over is the client's to keep.
-    static BUFFER: RefCell<BytesMut> = RefCell::default();
+    /// Read buffers for all nodes of a JavaScript thread.
+    static BUFFERS: Pool = Pool::new(KEPT_READS);
 }
 
 /// A node, used from its JavaScript thread only. No borrow is held while JavaScript runs: it may call back in.
@@ -30,6 +34,8 @@ pub struct Core {
     pub client: RefCell<Client>,
     link: RefCell<Option<Box<dyn Link>>>,
     connected: Cell<bool>,
+    /// Whether the link's kernel buffers are those of large messages.
+    large: Cell<bool>,
     pub dispatch: Dispatch,
     start: Instant,
 }
@@ -41,6 +47,7 @@ impl Core {
             client: client.into(),
             link: RefCell::default(),
             connected: Cell::new(false),
+            large: Cell::new(false),
             dispatch,
             start: Instant::now(),
         })
@@ -54,6 +61,7 @@ impl Core {
     /// Uses `link` from now on; its callback leads to [`turn`](Self::turn).
     pub fn attach(&self, link: Box<dyn Link>) {
         self.connected.set(false);
+        self.large.set(false);
         self.link.replace(Some(link));
     }
 
@@ -102,6 +110,9 @@ impl Core {
         let mut link = self.link.borrow_mut();
         let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return };
         let mut client = self.client.borrow_mut();
+        if client.is_large() && !self.large.replace(true) {
+            link.set_buffers(LARGE_BUFFERS);
+        }
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = client.transmit().slices(&mut slices);
@@ -155,15 +166,13 @@ impl Core {
     fn read(&self) -> Result<Option<(Bytes, bool)>> {
         let mut link = self.link.borrow_mut();
         let Some(link) = link.as_deref_mut() else { return Ok(None) };
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.reserve(READ_LEN);
-            match link.read(buffer) {
-                Ok(0) => Err(broken(&io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => Ok(Some((buffer.split().freeze(), count >= READ_LEN / 2))),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-                Err(error) => Err(broken(&error)),
-            }
-        })
+        let mut buffer = BUFFERS.with(|buffers| buffers.lease(READ_LEN));
+        match link.read(buffer.bytes_mut()) {
+            Ok(0) => Err(broken(&io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => Ok(Some((buffer.freeze(), count >= READ_LEN / 2))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(broken(&error)),
+        }
     }
 
     fn feed(&self, input: Bytes) -> Result<()> {

@@ -6,14 +6,14 @@
 //! string (JSON text) or a Buffer (other encodings); of a notice a JSON text.
 #![allow(unsafe_code)]
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use napi::bindgen_prelude::{Buffer, ToNapiValue};
 use napi::sys;
 
 use crate::error::Error;
-use crate::node::client::{Event, Payload};
+use crate::node::receiving::{Event, Payload};
+use crate::pool::Lease;
 use crate::wire::frame::{Encoding, kind};
 
 /// What a call of kind 3 is about.
@@ -155,7 +155,7 @@ const fn bits(encoding: Encoding) -> u32 {
 fn body_value(env: sys::napi_env, encoding: Encoding, body: Payload<'_>) -> sys::napi_value {
     match (encoding, body) {
         (Encoding::Json, Payload::Borrowed(bytes)) => text_value(env, bytes),
-        (Encoding::Json, Payload::Owned(bytes)) => text_value(env, &bytes),
+        (Encoding::Json, Payload::Owned(bytes)) => text_value(env, bytes.as_ref()),
         (_, Payload::Borrowed(bytes)) => {
             let mut value = ptr::null_mut();
             // SAFETY: the bytes are copied during the call.
@@ -164,11 +164,30 @@ fn body_value(env: sys::napi_env, encoding: Encoding, body: Payload<'_>) -> sys:
             }
             value
         }
-        // SAFETY: the current environment; the Buffer takes the bytes over.
-        (_, Payload::Owned(bytes)) => {
-            unsafe { Buffer::to_napi_value(env, Buffer::from(bytes)) }.unwrap_or(ptr::null_mut())
+        (_, Payload::Owned(bytes)) => lent_buffer(env, bytes),
+    }
+}
+
+/// A Buffer over the bytes themselves; they return to their pool when JavaScript is done with them. Where the engine
+/// does not allow that, a copy.
+fn lent_buffer(env: sys::napi_env, lease: Lease) -> sys::napi_value {
+    let mut lease = Box::new(lease);
+    let (data, len) = (lease.bytes_mut().as_mut_ptr().cast::<c_void>(), lease.bytes().len());
+    let (hint, mut value) = (Box::into_raw(lease), ptr::null_mut());
+    // SAFETY: the bytes live until `give_back`, which the engine calls once, when the last view of them is gone.
+    unsafe {
+        let status = sys::napi_create_external_buffer(env, len, data, Some(give_back), hint.cast(), &mut value);
+        if status != sys::Status::napi_ok {
+            sys::napi_create_buffer_copy(env, len, data, ptr::null_mut(), &mut value);
+            drop(Box::from_raw(hint));
         }
     }
+    value
+}
+
+/// SAFETY: called by the engine with the hint given above.
+unsafe extern "C" fn give_back(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
+    drop(unsafe { Box::from_raw(hint.cast::<Lease>()) });
 }
 
 /// A string value. ASCII, the common case, is a plain copy in the engine.

@@ -13,12 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use napi::sys;
 
 use super::core::Core;
 use crate::error::Code;
-use crate::node::client::Letter;
+use crate::node::body::BodyWriter;
+use crate::node::sending::Letter;
 use crate::wire::frame::{Encoding, MAX_INLINE, kind};
 
 /// Above this many queued bytes a send writes at once instead of at the tick's end.
@@ -61,7 +61,11 @@ unsafe extern "C" fn send(env: sys::napi_env, info: sys::napi_callback_info) -> 
     guard(env, || {
         let letter = unsafe { letter(env, core, head, target, extra) };
         let sent = match unsafe { bytes_of(env, body) } {
-            Some(bytes) => core.client.borrow_mut().send(letter, Bytes::copy_from_slice(bytes)),
+            Some(bytes) => {
+                let mut body = core.client.borrow().body();
+                body.write(bytes);
+                core.client.borrow_mut().send(letter, body)
+            }
             None => unsafe { send_text(env, core, letter, body) },
         };
         finish(core, sent)
@@ -72,8 +76,9 @@ unsafe extern "C" fn send_parts(env: sys::napi_env, info: sys::napi_callback_inf
     let (core, [head, target, extra, text, parts]) = unsafe { call::<5>(env, info) };
     guard(env, || {
         let letter = unsafe { letter(env, core, head, target, extra) };
-        let body = unsafe { join(env, text, parts) };
-        let sent = core.client.borrow_mut().send(letter, body.into());
+        let mut body = core.client.borrow().body();
+        unsafe { join(env, text, parts, &mut body) };
+        let sent = core.client.borrow_mut().send(letter, body);
         finish(core, sent)
     })
 }
@@ -156,10 +161,9 @@ unsafe fn send_text(env: sys::napi_env, core: &Core, letter: Letter, text: sys::
     if most <= MAX_INLINE {
         return core.client.borrow_mut().send_with(letter, |out| unsafe { append_text(env, text, most, out) });
     }
-    let mut body = Vec::new();
-    unsafe { append_text(env, text, most, &mut body) };
-    body.shrink_to_fit();
-    core.client.borrow_mut().send(letter, body.into())
+    let mut body = core.client.borrow().body();
+    unsafe { write_text(env, text, &mut body) };
+    core.client.borrow_mut().send(letter, body)
 }
 
 /// The most bytes that a string can take: three for each UTF-16 unit.
@@ -201,24 +205,22 @@ unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) -> Option<&'a
 }
 
 /// The body of a packed message: see `lib/values.js`.
-unsafe fn join(env: sys::napi_env, text: sys::napi_value, parts: sys::napi_value) -> Vec<u8> {
-    let mut slices = Vec::new();
+unsafe fn join(env: sys::napi_env, text: sys::napi_value, parts: sys::napi_value, body: &mut BodyWriter) {
     let mut count = 0;
     unsafe { sys::napi_get_array_length(env, parts, &mut count) };
     for index in 0..count {
         let mut part = ptr::null_mut();
-        unsafe {
-            sys::napi_get_element(env, parts, index, &mut part);
-            slices.extend(bytes_of(env, part));
+        unsafe { sys::napi_get_element(env, parts, index, &mut part) };
+        if let Some(bytes) = unsafe { bytes_of(env, part) } {
+            body.write(bytes);
+            body.pad(8);
         }
     }
-    let most = unsafe { utf8_bound(env, text) };
-    let padded: usize = slices.iter().map(|slice| slice.len().next_multiple_of(8)).sum();
-    let mut body = Vec::with_capacity(padded + most + 1);
-    for slice in slices {
-        body.extend_from_slice(slice);
-        body.resize(body.len().next_multiple_of(8), 0);
-    }
-    unsafe { append_text(env, text, most, &mut body) };
-    body
+    unsafe { write_text(env, text, body) };
+}
+
+unsafe fn write_text(env: sys::napi_env, text: sys::napi_value, body: &mut BodyWriter) {
+    let mut bytes = Vec::new();
+    unsafe { append_text(env, text, utf8_bound(env, text), &mut bytes) };
+    body.write(&bytes);
 }

@@ -7,7 +7,7 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
+use napi::bindgen_prelude::{Function, Unknown};
 use napi::{Env, JsValue, sys};
 use napi_derive::napi;
 

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use super::link::{Body, LinkKey, Wire};
 use super::member::MemberKey;
-use super::router::{Router, watched};
+use super::router::Router;
+use super::routing::watched;
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
 use crate::error::{Code, Result};
-use crate::wire::frame::{Head, decode_chunk, decode_large_head, flag, kind, large_head, malformed};
+use crate::wire::frame::{Head, decode_large_head, flag, kind, large_head, malformed};
 use crate::wire::reader::Arrived;
 
 /// Large messages one link may have open at a time.
@@ -95,7 +96,9 @@ impl Router {
         } else {
             self.begin_relay(sender, head, (peer, event), watched, total)?
         };
-        self.links[link.0 as usize].native()?.relays.insert(stream, relay);
+        self.link(link).large = true;
+        self.mark_dirty(link);
+        self.link(link).native()?.relays.insert(stream, relay);
         Ok(())
     }
 
@@ -171,7 +174,7 @@ impl Router {
 
     /// More of a large message.
     pub(super) fn relay_chunk(&mut self, link: LinkKey, sender: MemberKey, frame: &Arrived<'_>) -> Result<()> {
-        let (stream, bytes) = decode_chunk(&frame.raw)?;
+        let (stream, bytes) = (frame.stream, frame.raw.payload);
         let relays = &mut self.links[link.0 as usize].native()?.relays;
         let Some(mut relay) = relays.remove(&stream) else {
             return Err(malformed("a chunk of a large message that is not open"));

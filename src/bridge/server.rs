@@ -9,22 +9,28 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 use super::counters::Counters;
+use super::host::{Caller, Event};
 use super::link::{LinkKey, Peer};
 use super::member::{Departure, NodeInfo};
-use super::router::{Caller, Event, Limits, Router};
+use super::router::{Limits, Router};
 use crate::error::{Code, Error};
 use crate::outqueue::MAX_SLICES;
+use crate::pool::Pool;
 use crate::transport::{Listener, PeerFacts, Stream};
 use crate::wire::frame::Encoding;
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
+/// Bytes of read buffers kept for the next reads.
+const KEPT_READS: usize = 8 * 1024 * 1024;
+/// Kernel buffers of a link that carries large messages; others keep the system's.
+pub const LARGE_BUFFERS: usize = 4 * 1024 * 1024;
 /// How often time is told to a router that wants to know.
 const TICK: Duration = Duration::from_millis(250);
 /// How often the path is checked to still be ours.
@@ -121,8 +127,8 @@ pub fn random() -> u64 {
 struct Server {
     router: RefCell<Router>,
     links: RefCell<FxHashMap<LinkKey, Rc<LinkIo>>>,
-    /// One buffer for all links: what a read leaves over is the router's to keep.
-    buffer: RefCell<BytesMut>,
+    /// Read buffers for all links: a large body is queued as a part of one.
+    buffers: Pool,
     dirty: RefCell<Vec<LinkKey>>,
     start: Instant,
     roster: Roster,
@@ -138,6 +144,8 @@ struct LinkIo {
     wake: Notify,
     wants_write: Cell<bool>,
     over: Cell<bool>,
+    /// Whether its kernel buffers are those of large messages.
+    large: Cell<bool>,
 }
 
 impl Server {
@@ -145,7 +153,7 @@ impl Server {
         Self {
             router: RefCell::new(router),
             links: RefCell::default(),
-            buffer: RefCell::default(),
+            buffers: Pool::new(KEPT_READS),
             dirty: RefCell::default(),
             start: Instant::now(),
             roster,
@@ -171,12 +179,12 @@ impl Server {
                 },
                 order = orders.recv() => match order {
                     Some(Command::Close { encoding, body }) => {
-                        drop(listener);
+                        listener.release();
                         self.router.borrow_mut().close(encoding, &body);
                         return self.close_links().await;
                     }
                     Some(Command::HandOver) => {
-                        drop(listener);
+                        listener.release();
                         self.router.borrow_mut().hand_over();
                         return self.close_links().await;
                     }
@@ -201,7 +209,13 @@ impl Server {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let PeerFacts { uid, pid, address } = facts;
         let key = self.router.borrow_mut().connect(Peer { uid, pid, address, since }, self.now());
-        let io = Rc::new(LinkIo { stream, wake: Notify::new(), wants_write: Cell::new(false), over: Cell::new(false) });
+        let io = Rc::new(LinkIo {
+            stream,
+            wake: Notify::new(),
+            wants_write: Cell::new(false),
+            over: Cell::new(false),
+            large: Cell::new(false),
+        });
         self.links.borrow_mut().insert(key, io.clone());
         self.watch_time();
         tokio::task::spawn_local(self.drive(key, io));
@@ -238,14 +252,11 @@ impl Server {
     }
 
     fn read(&self, key: LinkKey, io: &LinkIo) {
-        let mut buffer = self.buffer.borrow_mut();
-        buffer.reserve(READ_LEN);
-        match io.stream.try_read_buf(&mut *buffer) {
+        let mut buffer = self.buffers.lease(READ_LEN);
+        match io.stream.try_read_buf(buffer.bytes_mut()) {
             Ok(0) => io.over.set(true),
             Ok(_) => {
-                let input = buffer.split().freeze();
-                drop(buffer);
-                self.router.borrow_mut().handle_input(key, input, self.now());
+                self.router.borrow_mut().handle_input(key, buffer.freeze(), self.now());
                 self.pump();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -280,6 +291,9 @@ impl Server {
 
     fn flush(&self, key: LinkKey, io: &LinkIo) {
         let mut router = self.router.borrow_mut();
+        if router.link(key).large && !io.large.replace(true) {
+            io.stream.set_buffers(LARGE_BUFFERS);
+        }
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = router.link(key).out.slices(&mut slices);

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::error::Result;
+use crate::pool::{Lease, Pool};
 use crate::wire::frame::{Head, malformed};
 
 /// A message with the names its slots stood for when it came.
@@ -13,20 +14,32 @@ pub struct Held {
     pub head: Head,
     pub from: Rc<str>,
     pub event: Rc<str>,
-    pub body: Vec<u8>,
+    pub body: Lease,
     stream: u32,
     left: u64,
     total: u64,
 }
 
 /// Messages that are incomplete, or wait behind one that is. Bounded by the senders' windows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inbox {
+    pool: Pool,
     senders: HashMap<Rc<str>, VecDeque<Held>>,
     streams: HashMap<u32, Rc<str>>,
 }
 
 impl Inbox {
+    /// An empty one, whose bodies come from `pool`.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, senders: HashMap::new(), streams: HashMap::new() }
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.senders.clear();
+        self.streams.clear();
+    }
+
     /// Whether no sender has anything here: the common case, in which nothing need be looked up.
     pub fn is_empty(&self) -> bool {
         self.senders.is_empty()
@@ -42,14 +55,16 @@ impl Inbox {
         if total == 0 || self.streams.insert(stream, from.clone()).is_some() {
             return Err(malformed("a large message that is empty or open already"));
         }
-        let held = Held { head, from: from.clone(), event, body: Vec::new(), stream, left: total, total };
+        let held = Held { head, from: from.clone(), event, body: self.pool.lease(0), stream, left: total, total };
         self.senders.entry(from).or_default().push_back(held);
         Ok(())
     }
 
     /// A message that waits behind a large one.
     pub fn wait(&mut self, head: Head, (from, event): (Rc<str>, Rc<str>), body: &[u8]) {
-        let held = Held { head, from: from.clone(), event, body: body.to_vec(), stream: 0, left: 0, total: 0 };
+        let mut copy = self.pool.lease(body.len());
+        copy.bytes_mut().extend_from_slice(body);
+        let held = Held { head, from: from.clone(), event, body: copy, stream: 0, left: 0, total: 0 };
         self.senders.entry(from).or_default().push_back(held);
     }
 
@@ -61,11 +76,11 @@ impl Inbox {
         let at = queue.iter().position(|held| held.left > 0 && held.stream == stream).ok_or_else(unknown)?;
         let held = &mut queue[at];
         held.left = held.left.checked_sub(bytes.len() as u64).ok_or_else(|| malformed("more bytes than announced"))?;
-        if held.body.capacity() == 0 {
+        if held.body.as_ref().is_empty() {
             // Only now that bytes really come, and never beyond what the caller checked.
-            held.body.reserve_exact(usize::try_from(held.total).unwrap_or_default());
+            held.body = self.pool.lease(usize::try_from(held.total).unwrap_or_default());
         }
-        held.body.extend_from_slice(bytes);
+        held.body.bytes_mut().extend_from_slice(bytes);
         if abort {
             queue.remove(at);
         } else if held.left > 0 {

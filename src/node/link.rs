@@ -2,8 +2,6 @@
 
 use std::io::{self, IoSlice};
 
-use bytes::BytesMut;
-
 /// A connection to a bridge, used from the JavaScript thread only.
 ///
 /// Whoever makes one gives it a callback: it is called whenever a call below may get further than before. A link
@@ -16,7 +14,7 @@ pub trait Link {
     fn connected(&mut self) -> io::Result<bool>;
 
     /// Reads into the spare capacity of `buffer`: 0 at the end, `WouldBlock` when there is nothing yet.
-    fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize>;
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize>;
 
     /// Writes a part of `slices`. After `WouldBlock` the callback comes when there is room again.
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;

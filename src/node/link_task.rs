@@ -113,7 +113,7 @@ impl Link for TaskLink {
         }
     }
 
-    fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let mut state = self.pipe.lock();
         let Some(bytes) = state.inward.pop_front() else { return state.end() };
         state.inward_len -= bytes.len();

@@ -13,7 +13,6 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use socket2::Socket;
 
 use super::link::Link;
@@ -165,7 +164,7 @@ impl Link for LoopLink {
         Ok(true)
     }
 
-    fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let count = self.socket.recv(buffer.spare_capacity_mut())?;
         // SAFETY: recv has initialized that many bytes of the spare capacity.
         unsafe { buffer.set_len(buffer.len() + count) };

@@ -1,5 +1,6 @@
 //! A node: a pure client, and what drives it.
 
+pub mod body;
 pub mod client;
 mod inbox;
 pub mod link;
@@ -7,4 +8,6 @@ pub mod link_task;
 #[cfg(feature = "napi")]
 pub mod link_uv;
 mod outgoing;
+pub mod receiving;
 mod requests;
+pub mod sending;

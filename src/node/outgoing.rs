@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+#[cfg(doc)]
 use crate::wire::frame::CHUNK_LEN;
 
 /// Large messages one node may have open; the bridge accepts no more on a link.
@@ -21,18 +22,19 @@ pub struct Outgoing {
 #[derive(Debug)]
 struct Lane {
     to: Rc<str>,
-    messages: VecDeque<(u32, Bytes)>,
+    messages: VecDeque<(u32, VecDeque<Bytes>)>,
 }
 
 impl Outgoing {
-    /// Adds a message for `to` (empty: everyone, or the bridge) and returns its stream; `None`: too many are open.
-    pub fn add(&mut self, to: Rc<str>, body: Bytes) -> Option<u32> {
+    /// Adds a message for `to` (empty: everyone, or the bridge), as chunks of at most [`CHUNK_LEN`] bytes, and returns
+    /// its stream; `None`: too many are open.
+    pub fn add(&mut self, to: Rc<str>, chunks: VecDeque<Bytes>) -> Option<u32> {
         if self.open >= MAX_OPEN {
             return None;
         }
         self.open += 1;
         self.last_stream = self.last_stream.wrapping_add(1);
-        let message = (self.last_stream, body);
+        let message = (self.last_stream, chunks);
         match self.lanes.iter_mut().find(|lane| lane.to == to) {
             Some(lane) => lane.messages.push_back(message),
             None => self.lanes.push_back(Lane { to, messages: [message].into() }),
@@ -43,9 +45,9 @@ impl Outgoing {
     /// The next chunk and its stream, each receiver in turn.
     pub fn next_chunk(&mut self) -> Option<(u32, Bytes)> {
         let mut lane = self.lanes.pop_front()?;
-        let (stream, body) = lane.messages.front_mut()?;
-        let chunk = (*stream, body.split_to(CHUNK_LEN.min(body.len())));
-        if body.is_empty() {
+        let (stream, chunks) = lane.messages.front_mut()?;
+        let chunk = (*stream, chunks.pop_front()?);
+        if chunks.is_empty() {
             lane.messages.pop_front();
             self.open -= 1;
         }

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 
-use bytes::BytesMut;
+use bytes::BufMut;
 use socket2::{SockRef, Socket};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     /// The same into the spare capacity of `buffer`, which the caller has reserved.
-    pub fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+    pub fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
         match self {
             Self::Unix(stream) => stream.try_read_buf(buffer),
             Self::Tcp(stream) => stream.try_read_buf(buffer),

@@ -1,21 +1,36 @@
-//! From a stream of reads to frames, copying only the one frame that a read cut in two.
+//! From a stream of reads to frames. A frame that a read cut in two is put together again; a chunk of a large
+//! message is handed on in the pieces it comes in, without a copy.
 
 use bytes::{Bytes, BytesMut};
 
-use super::frame::{RawFrame, frame_length};
+use super::frame::{CHUNK_HEAD_LEN, RawFrame, decode_chunk, frame_length, kind, malformed};
 use crate::error::Result;
 
-/// What one link keeps between reads: the beginning of a frame whose end has not come.
+/// What one link keeps between reads.
 #[derive(Debug, Default)]
 pub struct FrameReader {
+    /// The beginning of a frame whose end has not come. At most [`MAX_FRAME`](super::frame::MAX_FRAME) bytes.
     partial: BytesMut,
+    /// The chunk in the midst of which the last read ended.
+    open: Option<OpenChunk>,
 }
 
-/// A frame, and the read it lies in.
+#[derive(Clone, Copy, Debug)]
+struct OpenChunk {
+    stream: u32,
+    flags: u8,
+    left: usize,
+}
+
+/// A frame, or a piece of a chunk.
 #[derive(Debug)]
 pub struct Arrived<'a> {
-    /// The frame.
+    /// The frame. Of a CHUNK the payload is only its bytes.
     pub raw: RawFrame<'a>,
+    /// Of a CHUNK: its stream.
+    pub stream: u32,
+    /// Whether the frame ends here: false for all pieces of a chunk but its last.
+    pub ends: bool,
     owner: &'a Bytes,
 }
 
@@ -26,43 +41,103 @@ impl Arrived<'_> {
     }
 }
 
-/// The frames of one read. Whatever is left when it is dropped half-way is lost: drain it.
+/// What one read completed, in order.
 #[derive(Debug)]
 pub struct Frames {
-    completed: Option<Bytes>,
-    input: Bytes,
+    items: [Option<Item>; 3],
+    item: usize,
     at: usize,
 }
 
+#[derive(Debug)]
+enum Item {
+    /// Frames, one behind the other.
+    Whole(Bytes),
+    /// A piece of a chunk.
+    Piece { stream: u32, flags: u8, bytes: Bytes, ends: bool },
+}
+
 impl FrameReader {
-    /// Takes what was read and returns the frames that are now whole.
+    /// Takes what was read and returns what has come with it.
     ///
     /// # Errors
     /// `ERR_PROTOCOL` when a length is out of bounds.
     pub fn push(&mut self, mut input: Bytes) -> Result<Frames> {
-        let completed = self.complete_partial(&mut input)?;
-        let whole = if self.partial.is_empty() { whole_frames(&input)? } else { 0 };
-        self.partial.extend_from_slice(&input[whole..]);
-        Ok(Frames { completed, input: input.slice(..whole), at: 0 })
+        let first = self.continued(&mut input)?;
+        let mut rest = input.split_off(whole_frames(&input)?);
+        let last = if rest.is_empty() { None } else { self.begun(&mut rest)? };
+        Ok(Frames { items: [first, Some(Item::Whole(input)), last], item: 0, at: 0 })
     }
 
-    /// Fills up the frame begun in an earlier read from the front of `input`.
-    fn complete_partial(&mut self, input: &mut Bytes) -> Result<Option<Bytes>> {
-        if self.partial.is_empty() {
-            return Ok(None);
+    /// The end, or more, of what an earlier read began.
+    fn continued(&mut self, input: &mut Bytes) -> Result<Option<Item>> {
+        if self.open.is_some() {
+            return Ok(self.piece(input));
         }
-        loop {
-            let wanted = match frame_length(&self.partial)? {
-                Some(length) if self.partial.len() >= length => return Ok(Some(self.partial.split().freeze())),
-                Some(length) => length - self.partial.len(),
-                None => 1,
-            };
-            if input.is_empty() {
-                return Ok(None);
+        while !self.partial.is_empty() {
+            let wanted = wanted(&self.partial)?;
+            if self.partial.len() < wanted {
+                if input.is_empty() {
+                    return Ok(None);
+                }
+                let more = (wanted - self.partial.len()).min(input.len());
+                self.partial.extend_from_slice(&input.split_to(more));
+            } else if self.open_chunk()? {
+                return Ok(self.piece(input));
+            } else {
+                return Ok(Some(Item::Whole(self.partial.split().freeze())));
             }
-            self.partial.extend_from_slice(&input.split_to(wanted.min(input.len())));
         }
+        Ok(None)
     }
+
+    /// The beginning of a frame at the end of a read.
+    fn begun(&mut self, rest: &mut Bytes) -> Result<Option<Item>> {
+        let head = rest.split_to(rest.len().min(CHUNK_HEAD_LEN));
+        self.partial.extend_from_slice(&head);
+        if self.partial.len() >= wanted(&self.partial)? && self.open_chunk()? {
+            return Ok(self.piece(rest));
+        }
+        self.partial.extend_from_slice(rest);
+        Ok(None)
+    }
+
+    /// If `partial` holds the head of a chunk, opens it.
+    fn open_chunk(&mut self) -> Result<bool> {
+        if self.partial.get(4) != Some(&kind::CHUNK) {
+            return Ok(false);
+        }
+        let length = frame_length(&self.partial)?.unwrap_or_default();
+        let Some(left) = length.checked_sub(CHUNK_HEAD_LEN) else {
+            return Err(malformed("a chunk without a stream"));
+        };
+        let (raw, stream) = (&self.partial[..], &self.partial[6..CHUNK_HEAD_LEN]);
+        let stream = u32::from_le_bytes([stream[0], stream[1], stream[2], stream[3]]);
+        self.open = Some(OpenChunk { stream, flags: raw[5], left });
+        self.partial.clear();
+        Ok(true)
+    }
+
+    fn piece(&mut self, input: &mut Bytes) -> Option<Item> {
+        let OpenChunk { stream, flags, left } = self.open?;
+        if input.is_empty() && left > 0 {
+            return None;
+        }
+        let bytes = input.split_to(left.min(input.len()));
+        let left = left - bytes.len();
+        self.open = (left > 0).then_some(OpenChunk { stream, flags, left });
+        Some(Item::Piece { stream, flags, bytes, ends: left == 0 })
+    }
+}
+
+/// How much of the frame that starts `partial` must be there before something can be done with it.
+fn wanted(partial: &[u8]) -> Result<usize> {
+    let Some(length) = frame_length(partial)? else { return Ok(4) };
+    Ok(match partial.get(4) {
+        None => 5,
+        Some(&kind::CHUNK) => length.min(CHUNK_HEAD_LEN),
+        Some(_) => length,
+    })
 }
 
 /// Bytes at the front of `input` that are whole frames.
@@ -78,20 +153,34 @@ fn whole_frames(input: &[u8]) -> Result<usize> {
 }
 
 impl Frames {
-    /// The next frame.
+    /// What came next.
     ///
     /// # Errors
-    /// None in practice: lengths were checked by [`FrameReader::push`].
+    /// `ERR_PROTOCOL` for a chunk that is too short to be one.
     pub fn next(&mut self) -> Result<Option<Arrived<'_>>> {
-        if self.at == 0 && self.completed.is_some() {
-            // `at` counts from 1 once the completed frame was handed out.
-            self.at = 1;
-            let owner = self.completed.as_ref().unwrap_or(&self.input);
-            return Ok(RawFrame::decode(owner)?.map(|(raw, _)| Arrived { raw, owner }));
+        while self.item < self.items.len() {
+            match &self.items[self.item] {
+                Some(Item::Whole(bytes)) if self.at < bytes.len() => break,
+                Some(Item::Piece { .. }) if self.at == 0 => break,
+                _ => (self.item, self.at) = (self.item + 1, 0),
+            }
         }
-        let offset = usize::from(self.completed.is_some());
-        let Some((raw, length)) = RawFrame::decode(&self.input[self.at - offset..])? else { return Ok(None) };
-        self.at += length;
-        Ok(Some(Arrived { raw, owner: &self.input }))
+        match self.items.get(self.item) {
+            Some(Some(Item::Piece { stream, flags, bytes, ends })) => {
+                self.at = 1;
+                let raw = RawFrame { kind: kind::CHUNK, flags: *flags, payload: bytes };
+                Ok(Some(Arrived { raw, stream: *stream, ends: *ends, owner: bytes }))
+            }
+            Some(Some(Item::Whole(owner))) => {
+                let Some((mut raw, length)) = RawFrame::decode(&owner[self.at..])? else { return Ok(None) };
+                self.at += length;
+                let mut stream = 0;
+                if raw.kind == kind::CHUNK {
+                    (stream, raw.payload) = decode_chunk(&raw)?;
+                }
+                Ok(Some(Arrived { raw, stream, ends: true, owner }))
+            }
+            _ => Ok(None),
+        }
     }
 }

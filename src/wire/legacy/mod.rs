@@ -20,7 +20,9 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::error::{Code, Error, Result};
+#[cfg(test)]
+use crate::error::Result;
+use crate::error::{Code, Error};
 use text::Json;
 
 /// Well-formed JSON text, byte for byte as a peer sent it, without whitespace around it.
@@ -28,6 +30,7 @@ use text::Json;
 pub struct RawJson(Box<str>);
 
 impl RawJson {
+    #[cfg(test)]
     /// Takes bytes that are one JSON value; `ERR_PROTOCOL` if they are anything else.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         Json::parse(bytes).map(Self::from)

@@ -1,0 +1,100 @@
+//! How links end, and who waits for whom: rejections, cuts, held senders, settlements.
+
+use super::link::{LinkKey, Wire};
+use super::member::{Departure, MemberKey};
+use super::router::{Router, WINDOW};
+use crate::error::Code;
+use crate::wire::control::{Settled, put_reject};
+use crate::wire::frame::encode_preamble;
+
+impl Router {
+    /// Tells the other side why, and closes.
+    pub(super) fn reject(&mut self, link: LinkKey, code: Code, text: &str) {
+        let state = &mut self.links[link.0 as usize];
+        let tail = state.out.tail(&mut self.spares);
+        match state.wire {
+            Wire::Undecided(_) => {
+                encode_preamble(tail);
+                put_reject(code, text, tail);
+            }
+            Wire::Native(_) => put_reject(code, text, tail),
+            Wire::Legacy(_) => {}
+        }
+        if let Some(member) = state.member {
+            self.remove_member(member, Departure::Died);
+        }
+        self.close_when_written(link);
+    }
+
+    pub(super) fn cut(&mut self, link: LinkKey) {
+        self.counters.cut.increment();
+        if let Some(member) = self.link(link).member {
+            self.remove_member(member, Departure::Cut);
+        }
+        let state = &mut self.links[link.0 as usize];
+        state.out.clear(&mut self.spares);
+        if matches!(state.wire, Wire::Native(_)) {
+            put_reject(
+                Code::SlowNode,
+                "cut off: it did not read while its queue was full",
+                state.out.tail(&mut self.spares),
+            );
+        }
+        self.release_held(link);
+        self.close_when_written(link);
+    }
+
+    pub(super) fn close_when_written(&mut self, link: LinkKey) {
+        self.link(link).closing = true;
+        self.mark_dirty(link);
+    }
+
+    pub(super) fn mark_dirty(&mut self, link: LinkKey) {
+        let state = &mut self.links[link.0 as usize];
+        if !state.dirty {
+            state.dirty = true;
+            self.dirty.push(link);
+        }
+    }
+
+    /// Stops reading the sender while the receiver's queue is full.
+    pub(super) fn hold_if_full(&mut self, sender: MemberKey, receiver: LinkKey) {
+        if self.links[receiver.0 as usize].out.len() <= self.limits.max_pending {
+            return;
+        }
+        let sender = self.members[sender.place as usize].link;
+        if self.link(sender).held_by.is_none() {
+            self.link(sender).held_by = Some(receiver);
+            let receiver = &mut self.links[receiver.0 as usize];
+            self.full += usize::from(receiver.holding.is_empty());
+            receiver.holding.push(sender);
+        }
+    }
+
+    pub(super) fn release_held(&mut self, link: LinkKey) {
+        let held = std::mem::take(&mut self.links[link.0 as usize].holding);
+        self.full -= usize::from(!held.is_empty());
+        for sender in held {
+            self.link(sender).held_by = None;
+            self.resumed.push(sender);
+        }
+    }
+
+    pub(super) fn tell_settled(&mut self) {
+        if self.settlements.is_empty() {
+            return;
+        }
+        for (sender, settled) in self.settlements.take() {
+            let Some(member) = self.members.get(sender.place as usize).filter(|member| member.key == sender) else {
+                continue;
+            };
+            let link = member.link;
+            let state = &mut self.links[link.0 as usize];
+            if matches!(state.wire, Wire::Native(_)) {
+                let settled = Settled { window: WINDOW, ..settled };
+                settled.encode(state.out.tail(&mut self.spares));
+                self.mark_dirty(link);
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The bridge's own process as a peer: calls to it, and what it is told.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::member::{Departure, MemberKey, NodeInfo};
+use super::router::Router;
+use super::symbols::Symbol;
+use crate::error::Code;
+use crate::wire::frame::{Encoding, Head, kind};
+
+/// What concerns the process that hosts the bridge.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody calls a method of the host.
+    Rpc(RpcCall),
+    /// A node is on the bus.
+    Joined(NodeInfo),
+    /// A node is no longer on the bus.
+    Left(NodeInfo, Departure),
+}
+
+/// A call of the host's own process.
+#[derive(Debug)]
+pub struct RpcCall {
+    pub caller: Caller,
+    /// The caller's id.
+    pub from: Rc<str>,
+    pub method: Rc<str>,
+    pub encoding: Encoding,
+    pub body: Bytes,
+}
+
+/// Who waits for an answer of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub(super) member: MemberKey,
+    /// 0: it does not wait.
+    pub correlation: u32,
+}
+
+impl Caller {
+    /// As numbers, for a host that speaks another language.
+    pub const fn to_parts(self) -> [u32; 3] {
+        [self.member.place, self.member.incarnation, self.correlation]
+    }
+
+    /// From such numbers.
+    pub fn from_parts(parts: &[u32]) -> Option<Self> {
+        let &[place, incarnation, correlation] = parts else { return None };
+        Some(Self { member: MemberKey { place, incarnation }, correlation })
+    }
+}
+impl Router {
+    /// The host has taken a call of so many bytes.
+    pub fn host_took(&mut self, bytes: usize) {
+        self.host_pending = self.host_pending.saturating_sub(bytes);
+    }
+
+    /// The host answers a call; an answer to somebody who left is dropped.
+    pub fn answer(&mut self, caller: Caller, encoding: Encoding, body: Bytes) {
+        if self.is_member(caller.member) && caller.correlation != 0 {
+            self.push_from_bridge(caller.member, kind::REPLY, caller.correlation, None, encoding, body);
+        }
+    }
+
+    /// The host has no such method, or no room for the call.
+    pub fn refuse_call(&mut self, caller: Caller, method: &str, code: Code, text: &str) {
+        if self.is_member(caller.member) {
+            let method = self.symbols.acquire(method);
+            self.refuse(caller.member, (None, Some(method)), caller.correlation, code, text);
+            self.symbols.release(method);
+        }
+    }
+
+    pub(super) fn call_host(&mut self, sender: MemberKey, head: Head, method: Option<Symbol>, body: Bytes) {
+        let Some(symbol) = method else { return };
+        let method = self.symbols.name(symbol).clone();
+        let correlation = if head.asks() { head.correlation } else { 0 };
+        let caller = Caller { member: sender, correlation };
+        if self.host_pending + body.len() > self.limits.max_pending {
+            let text = format!("the bridge's process has not taken {} bytes of calls yet", self.host_pending);
+            self.counters.undeliverable.increment();
+            return self.refuse_call(caller, &method, Code::QueueFull, &text);
+        }
+        self.host_pending += body.len();
+        let from = self.symbols.name(self.members[sender.place as usize].id).clone();
+        self.events.push_back(Event::Rpc(RpcCall { caller, from, method, encoding: head.encoding(), body }));
+    }
+
+    pub(super) fn send_roster(&mut self, asker: MemberKey, head: &Head) {
+        let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
+        let body = format!("[null,[{}]]", infos.join(",")).into();
+        self.push_from_bridge(asker, kind::REPLY, head.correlation, None, Encoding::Json, body);
+    }
+}

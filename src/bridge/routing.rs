@@ -1,0 +1,172 @@
+//! Messages on their way from one node to others.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::link::{Body, LinkKey, Wire};
+use super::member::MemberKey;
+use super::router::Router;
+use super::settling::{Broadcast, InFlight, Watched};
+use super::symbols::Symbol;
+use crate::error::{Code, Result};
+use crate::wire::control::charge;
+use crate::wire::frame::{Encoding, Head, flag, kind, malformed, refusal};
+
+impl Router {
+    pub(super) fn route(&mut self, link: LinkKey, sender: MemberKey, head: Head, body: &Body<'_>) -> Result<()> {
+        let names = &self.links[link.0 as usize].native()?.names;
+        let event = if head.event == 0 { None } else { Some(*names.get(head.event)?) };
+        let peer = if head.peer == 0 { None } else { Some(*names.get(head.peer)?) };
+        if head.is_large() {
+            return self.open_relay(link, sender, head, (peer, event), body.bytes());
+        }
+        match (head.kind, peer) {
+            (kind::BROADCAST, _) => self.broadcast(sender, head, event, body),
+            (kind::RPC, _) => {
+                self.settlements.message(watched(sender, &head, body.bytes().len() as u64));
+                self.call_host(sender, head, event, Bytes::copy_from_slice(body.bytes()))
+            }
+            (kind::ROSTER, _) => {
+                self.settlements.message(watched(sender, &head, body.bytes().len() as u64));
+                self.send_roster(sender, &head);
+            }
+            (_, None) => return Err(malformed("a directed frame without a receiver")),
+            (_, Some(peer)) => self.forward(sender, head, (peer, event), body),
+        }
+        Ok(())
+    }
+
+    /// A directed message, reply or refusal.
+    pub(super) fn forward(
+        &mut self,
+        sender: MemberKey,
+        head: Head,
+        (peer, event): (Symbol, Option<Symbol>),
+        body: &Body<'_>,
+    ) {
+        let watched = watched(sender, &head, body.bytes().len() as u64);
+        match self.by_id.get(&peer).copied() {
+            Some(receiver) => self.deliver(sender, receiver, head, event, body, InFlight::Message(watched)),
+            None => {
+                self.settlements.message(watched);
+                self.unknown_node(sender, &head, (peer, event));
+            }
+        }
+    }
+
+    /// Tells the sender of a message that its receiver is not there; who asked and left needs no reply.
+    pub(super) fn unknown_node(&mut self, sender: MemberKey, head: &Head, (peer, event): (Symbol, Option<Symbol>)) {
+        if head.kind != kind::MESSAGE {
+            self.counters.stale_replies.increment();
+            return;
+        }
+        self.counters.undeliverable.increment();
+        let text = format!("unknown-node: nobody on the bus has the id '{}'", self.symbols.name(peer));
+        self.refuse(sender, (Some(peer), event), head.correlation, Code::UnknownNode, &text);
+    }
+
+    pub(super) fn broadcast(&mut self, sender: MemberKey, head: Head, event: Option<Symbol>, body: &Body<'_>) {
+        let receivers: Vec<MemberKey> = self.interests.listeners(event).filter(|&other| other != sender).collect();
+        let watched = watched(sender, &head, body.bytes().len() as u64);
+        if receivers.is_empty() {
+            return self.settlements.message(watched);
+        }
+        let share = Rc::new(Broadcast { watched, receivers_left: receivers.len().into() });
+        for receiver in receivers {
+            self.deliver(sender, receiver, head, event, body, InFlight::Share(share.clone()));
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        sender: MemberKey,
+        receiver: MemberKey,
+        head: Head,
+        event: Option<Symbol>,
+        body: &Body<'_>,
+        in_flight: InFlight,
+    ) {
+        self.counters.delivered.increment();
+        let from = self.note_asker(sender, receiver, &head);
+        let link = self.members[receiver.place as usize].link;
+        match self.links[link.0 as usize].wire {
+            Wire::Native(_) => self.links[link.0 as usize].push_message(
+                head,
+                (Some(from), event),
+                body,
+                in_flight,
+                (&mut self.symbols, &mut self.spares),
+            ),
+            _ => {
+                self.settlements.frame(in_flight);
+                self.deliver_legacy(sender, receiver, head, event, body.bytes());
+            }
+        }
+        self.mark_dirty(link);
+        self.hold_if_full(sender, link);
+    }
+
+    /// Remembers that `sender` wants to know when `receiver` goes; returns the sender's id.
+    pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> Symbol {
+        if head.kind == kind::MESSAGE && head.asks() {
+            self.members[receiver.place as usize].askers.insert(sender);
+        }
+        self.members[sender.place as usize].id
+    }
+
+    /// A refusal in the bridge's own name.
+    pub(super) fn refuse(
+        &mut self,
+        to: MemberKey,
+        names: (Option<Symbol>, Option<Symbol>),
+        correlation: u32,
+        code: Code,
+        text: &str,
+    ) {
+        let link = self.members[to.place as usize].link;
+        let state = &mut self.links[link.0 as usize];
+        if let Wire::Legacy(legacy) = &mut state.wire {
+            legacy.push_refusal(correlation, text, state.out.tail(&mut self.spares));
+        }
+        let head = Head { kind: kind::REFUSE, flags: 0, peer: 0, event: 0, correlation, seq: 0 };
+        let body = refusal(code, text);
+        let stores = (&mut self.symbols, &mut self.spares);
+        state.push_routed(head, names, &Body::small(&body), InFlight::Unwatched, stores);
+        self.mark_dirty(link);
+    }
+
+    /// A message of the bridge's own, cut into chunks if it is large.
+    pub(super) fn push_from_bridge(
+        &mut self,
+        to: MemberKey,
+        kind: u8,
+        correlation: u32,
+        event: Option<Symbol>,
+        encoding: Encoding,
+        body: Bytes,
+    ) {
+        let link = self.members[to.place as usize].link;
+        let flags = (encoding as u8) << flag::ENCODING_SHIFT;
+        let head = Head { kind, flags, peer: 0, event: 0, correlation, seq: 0 };
+        let state = &mut self.links[link.0 as usize];
+        let (spares, symbols) = (&mut self.spares, &mut self.symbols);
+        match &mut state.wire {
+            Wire::Native(_) => {
+                let body = Body::new(&body, |bytes| body.slice_ref(bytes));
+                state.push_message(head, (None, event), &body, InFlight::Unwatched, (symbols, spares));
+            }
+            Wire::Legacy(legacy) => {
+                let name = event.map(|event| symbols.name(event).as_ref());
+                legacy.push_from_bridge(&head, name, &body, state.out.tail(spares));
+            }
+            Wire::Undecided(_) => {}
+        }
+        self.mark_dirty(link);
+    }
+}
+
+/// What the sender of a message counts until it is settled.
+pub(super) fn watched(sender: MemberKey, head: &Head, body_len: u64) -> Watched {
+    Watched { sender, seq: head.seq, charge: charge(body_len) }
+}
