@@ -211,7 +211,7 @@ export interface Undeliverable {
 
 /** A call of an rpc method that has no handler; answer it with `response`. */
 export interface RpcCall {
-  /** Identifies the call among those of its node. */
+  /** Who called, under the name that the original's listeners read. */
   id: any;
   /** Id of the node that called. */
   from: string;

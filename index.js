@@ -7,16 +7,27 @@ const { Bridge } = require('./lib/bridge.js');
 const { BusybodyError } = require('./lib/errors.js');
 const { Node } = require('./lib/node.js');
 
-module.exports = {
-  DEFAULT_PORT: native.defaultPort(),
-  // Looked up when asked for: it names a directory of this user, which a program with its own address never needs.
-  get DEFAULT_ADDRESS() {
+const DEFAULT_PORT = native.defaultPort();
+
+function awesome() {
+  return 'awesome';
+}
+
+function createBridge(...args) {
+  return new Bridge(...args);
+}
+
+function createNode(...args) {
+  return new Node(...args);
+}
+
+// Shorthand names only, and the one shape of a getter below: what Node.js can read as names for `import { … }`.
+module.exports = { Bridge, BusybodyError, DEFAULT_PORT, Node, awesome, createBridge, createNode };
+
+// Looked up when asked for: it names a directory of this user, which a program with its own address never needs.
+const lazy = {
+  get address() {
     return native.defaultAddress();
   },
-  awesome: () => 'awesome',
-  BusybodyError,
-  Bridge,
-  Node,
-  createBridge: (...args) => new Bridge(...args),
-  createNode: (...args) => new Node(...args),
 };
+Object.defineProperty(module.exports, 'DEFAULT_ADDRESS', { enumerable: true, get: function () { return lazy.address; } });

@@ -9,7 +9,7 @@ const { rethrow } = require('./calls.js');
 const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
 const { Keeper } = require('./keeper.js');
-const { checkEvent, parseBridgeOptions } = require('./options.js');
+const { checkMethod, parseBridgeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 const { createReply, replyWith } = require('./reply.js');
 const { decode, needsPacking, pack, packClone, stringify } = require('./values.js');
@@ -26,6 +26,7 @@ class Bridge extends EventEmitter {
   #closing = null;
   #ended = null;
   #failure = null;
+  #listening = false;
   #lastWords = () => this.#native.unlink();
 
   constructor(...args) {
@@ -39,13 +40,14 @@ class Bridge extends EventEmitter {
       return;
     }
     process.nextTick(() => {
+      this.#listening = true;
       announce(this, this.#ready, options.callback, null);
       if (this.#closing === null) this.emit('listening');
     });
   }
 
   get url() {
-    return this.#native?.url ?? null;
+    return this.#listening && this.#closing === null ? this.#native.url : null;
   }
 
   /** Why it does not listen; for a node that tries to host. */
@@ -67,7 +69,7 @@ class Bridge extends EventEmitter {
   }
 
   handle(method, handler) {
-    checkEvent(method);
+    checkMethod(method);
     if (typeof handler !== 'function') throw invalidArg('handler', 'a function', handler, 'argument');
     if (this.#handlers.has(method)) throw invalidArg('method', 'one that has no handler yet', method, 'argument');
     this.#handlers.set(method, replyWith(handler));
@@ -86,8 +88,7 @@ class Bridge extends EventEmitter {
   }
 
   address() {
-    if (this.#native === null) return null;
-    return addressOf(this.#native.url);
+    return this.url === null ? null : addressOf(this.url);
   }
 
   ref() {

@@ -24,10 +24,10 @@ class Connection {
   #attempts = 0;
   #delay = RETRY_DELAY;
   #everOnline = false;
+  #online = false;
   #over = false;
   #timer = null;
   #bridge = null;
-  #lastError = null;
 
   /**
    * `events`: { online(first), lost(error), retrying(error), failed(error), host() -> Bridge }.
@@ -58,7 +58,8 @@ class Connection {
       try {
         this.#native.connect(url, this.#turn);
       } catch (cause) {
-        this.#missed(fromNative(cause.code, cause.message));
+        // Never within the caller's own call: it has not had the time to listen.
+        process.nextTick(() => this.lost(fromNative(cause.code, cause.message), false));
       }
     });
   }
@@ -66,6 +67,7 @@ class Connection {
   /** The bridge has let us in. */
   online() {
     const first = !this.#everOnline;
+    this.#online = true;
     this.#everOnline = true;
     this.#delay = RETRY_DELAY;
     this.#attempts = 0;
@@ -74,15 +76,15 @@ class Connection {
 
   /** The bridge has said why it will not have us; the link ends after it. */
   rejected(error) {
-    this.#lastError = error;
     this.#native.close(error.message, false);
-    this.lost(error, true);
+    this.lost(error, this.#online);
   }
 
   /** The link is gone. */
-  lost(error, wasOnline) {
+  lost(error, wasOnline = this.#online) {
     if (this.#over) return;
-    if (wasOnline && this.#everOnline && !FINAL.has(error.code)) {
+    this.#online = false;
+    if (wasOnline) {
       this.#events.lost(error);
       if (!this.#over) this.#retry();
       return;
@@ -100,8 +102,8 @@ class Connection {
   }
 
   #missed(error) {
-    this.#lastError = error;
-    if (FINAL.has(error.code)) return this.#fail(error);
+    // Of a bridge that has let us in before, bad bytes are an accident.
+    if (FINAL.has(error.code) && !(this.#everOnline && error.code === 'ERR_PROTOCOL')) return this.#fail(error);
     if (this.#options.bridge === 'auto' && NOBODY.has(error.code) && this.#host()) return;
     if (this.#everOnline) {
       this.#events.retrying(error);
@@ -122,9 +124,8 @@ class Connection {
     if (this.#bridge !== null) return false;
     try {
       this.#bridge = this.#events.host();
-    } catch (error) {
-      // EADDRINUSE: somebody else was faster. Anything else will not get better by trying, but connecting may.
-      if (error.code !== 'EADDRINUSE') this.#lastError = error;
+    } catch {
+      // Mostly EADDRINUSE: somebody else was faster, and can be connected to.
       return false;
     }
     this.#bridge.once('close', () => {
@@ -143,6 +144,8 @@ class Connection {
 
   #later(delay) {
     this.#timer = setTimeout(() => this.start(), delay);
+    // The node's keeper says whether the process waits.
+    this.#timer.unref();
   }
 
   #fail(error) {

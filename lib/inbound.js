@@ -55,8 +55,12 @@ class Inbound {
 
   #deliver(broadcast, fromSlot, eventSlot, correlation, encoding, body) {
     const event = this.#names[eventSlot];
-    if (fromSlot === 0 || RESERVED_EVENTS.has(event)) return this.#own(fromSlot, event, encoding, body);
+    if (fromSlot === 0) return this.#own(event, encoding, body);
     const from = this.#names[fromSlot];
+    if (RESERVED_EVENTS.has(event)) {
+      if (!broadcast) this.#messenger.refuse(from, event, correlation, 'ERR_RESERVED_EVENT', `'${event}' is not for others to emit`);
+      return;
+    }
     let args;
     try {
       args = decode(encoding, body);
@@ -71,8 +75,8 @@ class Inbound {
   }
 
   /** The bridge's own events; a node cannot make them. */
-  #own(fromSlot, event, encoding, body) {
-    if (fromSlot === 0 && PRESENCE.has(event)) this.#emit(event, decode(encoding, body));
+  #own(event, encoding, body) {
+    if (PRESENCE.has(event)) this.#emit(event, decode(encoding, body));
   }
 
   #emit(event, args) {
@@ -117,7 +121,7 @@ class Inbound {
         break;
       case NOTICE.UNDELIVERABLE: {
         const [node, event, code] = JSON.parse(body);
-        this.#notices.undeliverable({ target: `${node}:${event}`, event, code });
+        this.#notices.undeliverable({ target: node === '' ? event : `${node}:${event}`, event, code });
         break;
       }
       case NOTICE.ONLINE: return this.#notices.online();

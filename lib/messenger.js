@@ -3,7 +3,7 @@
 // What a node says: arguments become a body, a target becomes a number, and one native call sends them.
 
 const { abortError, fromNative } = require('./errors.js');
-const { checkEvent, parseTarget } = require('./options.js');
+const { checkEvent, checkMethod, parseTarget } = require('./options.js');
 const { outcomeOf } = require('./reply.js');
 const { needsPacking, pack, packClone, stringify } = require('./values.js');
 const { ENCODING, KIND, REFUSALS } = require('./wire.js');
@@ -23,6 +23,8 @@ class Messenger {
   #targets = new Map();
   #flushing = false;
   #undeliverable;
+  /** What was sent without a callback while there is no link; null while there is one. */
+  #unsent = [];
 
   /** `undeliverable(target, event, error)` hears of messages that nobody waits for. */
   constructor(native, functions, calls, { serialization }, undeliverable) {
@@ -41,7 +43,7 @@ class Messenger {
   /** A directed event; `callback` may be undefined. */
   publish(target, args, callback, timeout, signal) {
     const number = this.#targets.get(target) ?? this.#addTarget(target, parseTarget(target));
-    if (callback === undefined) this.#post(KIND.MESSAGE, number, args, target);
+    if (callback === undefined) this.#post(KIND.MESSAGE, number, args, target, target.slice(target.indexOf(':') + 1));
     else this.#ask(KIND.MESSAGE, number, args, callbackOf(callback), timeout, signal);
   }
 
@@ -52,18 +54,18 @@ class Messenger {
 
   broadcast(event, args) {
     checkEvent(event);
-    this.#post(KIND.BROADCAST, this.#eventTarget(event), args, event);
+    this.#post(KIND.BROADCAST, this.#eventTarget(event), args, event, event);
   }
 
   rpc(method, args, callback, timeout, signal) {
-    checkEvent(method);
+    checkMethod(method);
     const number = this.#eventTarget(method);
-    if (callback === undefined) this.#post(KIND.RPC, number, args, method);
+    if (callback === undefined) this.#post(KIND.RPC, number, args, method, method);
     else this.#ask(KIND.RPC, number, args, callbackOf(callback), timeout, signal);
   }
 
   call(method, args, timeout, signal) {
-    checkEvent(method);
+    checkMethod(method);
     return this.#promise(KIND.RPC, this.#eventTarget(method), args, timeout, signal);
   }
 
@@ -74,13 +76,34 @@ class Messenger {
 
   /** A reply to the request `correlation` of node `to`. */
   reply(to, correlation, args) {
-    this.#transmit(KIND.REPLY, this.#nodeTarget(to, ''), correlation, args);
+    const refused = this.#transmit(KIND.REPLY, this.#nodeTarget(to, ''), correlation, args);
+    if (refused >= 0) return;
+    // Whoever waits is told why, at once.
+    const { code, message } = this.#refusal(refused);
+    this.refuse(to, '', correlation, code, message);
   }
 
   /** Tells `to` that its message reached nobody. */
   refuse(to, event, correlation, code, text) {
     this.#native.refuse(this.#nodeTarget(to, event), correlation, code, text);
     this.scheduleFlush();
+  }
+
+  /** The link is there: what waited for it is on its way. */
+  online() {
+    this.#unsent = null;
+  }
+
+  /** The link is gone: what is sent from now on waits for the next. */
+  offline() {
+    this.#unsent = [];
+  }
+
+  /** There will be no link any more. */
+  end(error) {
+    const unsent = this.#unsent ?? [];
+    this.#unsent = null;
+    for (const [target, event] of unsent) process.nextTick(this.#undeliverable, target, event, error);
   }
 
   /** One write at the end of the tick for all that is sent in it. */
@@ -109,7 +132,7 @@ class Messenger {
   #ask(kind, number, args, settle, timeout, signal) {
     if (signal?.aborted) return process.nextTick(settle, abortError(signal.reason), null);
     const correlation = this.#transmit(kind, number, timeout, args);
-    if (correlation <= 0) process.nextTick(settle, refusal(correlation), null);
+    if (correlation <= 0) process.nextTick(settle, this.#refusal(correlation), null);
     else if (signal === undefined) this.#calls.add(correlation, settle, timeout);
     else this.#askUntil(signal, correlation, settle, timeout);
   }
@@ -126,9 +149,10 @@ class Messenger {
     }, timeout);
   }
 
-  #post(kind, number, args, target) {
+  #post(kind, number, args, target, event) {
     const refused = this.#transmit(kind, number, NONE, args);
-    if (refused < 0) process.nextTick(this.#undeliverable, target, refusal(refused));
+    if (refused < 0) process.nextTick(this.#undeliverable, target, event, this.#refusal(refused));
+    else if (this.#unsent !== null) this.#unsent.push([target, event]);
   }
 
   #transmit(kind, number, extra, args) {
@@ -145,6 +169,11 @@ class Messenger {
     if (!needsPacking(args)) return this.#send(kind, number, extra, stringify(args));
     const { text, parts } = pack(args);
     return this.#sendParts(kind | ENCODING.PACKED << 8, number, extra, text, parts);
+  }
+
+  #refusal(result) {
+    const [code, text] = REFUSALS.get(-result) ?? ['ERR_INTERNAL', () => 'the native side refused'];
+    return fromNative(code, text(this.#native));
   }
 
   #eventTarget(event) {
@@ -172,11 +201,6 @@ function callbackOf(callback) {
     if (error === null) callback(...args);
     else callback(error);
   };
-}
-
-function refusal(result) {
-  const [code, text] = REFUSALS.get(-result) ?? ['ERR_INTERNAL', 'the native side refused'];
-  return fromNative(code, text);
 }
 
 /** Gives an error of ours the stack of the call that it ends. */

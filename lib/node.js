@@ -19,6 +19,9 @@ const { replyWith } = require('./reply.js');
 /** Presence comes as broadcasts of the bridge, so listening for it is an interest like any other. */
 const PRESENCE = new Set(['node:join', 'node:leave']);
 
+/** Milliseconds that leave() waits for receivers to take what was sent. */
+const LEAVE_PATIENCE = 5_000;
+
 class Node extends EventEmitter {
   #options;
   #native;
@@ -34,6 +37,7 @@ class Node extends EventEmitter {
   #leaving = null;
   #left = null;
   #lastWords;
+  #impatience = null;
 
   constructor(...args) {
     super();
@@ -211,6 +215,7 @@ class Node extends EventEmitter {
     return {
       online: (first) => {
         if (this.#state !== 'leaving') this.#state = 'online';
+        this.#messenger.online();
         if (first) announce(this, this.#ready, this.#options.onConnect, null);
         this.emit(first ? 'connect' : 'reconnect');
         if (this.#state === 'leaving') this.#sayGoodbye();
@@ -218,6 +223,7 @@ class Node extends EventEmitter {
       lost: (error) => {
         if (this.#state === 'leaving') return this.#close(error, true);
         this.#state = 'offline';
+        this.#messenger.offline();
         this.emit('disconnect', error);
       },
       retrying: (error) => {
@@ -258,7 +264,7 @@ class Node extends EventEmitter {
       rejected: (error) => this.#connection.rejected(error),
       lost: (error) => {
         if (this.#left !== null) this.#close(closedError('the node has left'), true);
-        else this.#connection.lost(error, true);
+        else this.#connection.lost(error);
       },
       drain: () => this.emit('drain'),
       left: () => this.#close(closedError('the node has left'), true),
@@ -277,13 +283,17 @@ class Node extends EventEmitter {
       this.#left = resolve;
     });
     if (before === 'online') this.#sayGoodbye();
-    // A first connection may yet come, and what was sent before waits for it; a lost one is not waited for.
-    else if (before === 'offline') this.#close(closedError('the node has left'), true);
+    // A first connection may yet come, and what was sent before waits for it, for a while; a lost one does not.
+    else if (before === 'offline' || this.pending === 0) this.#close(closedError('the node has left'), true);
+    else this.#impatience = setTimeout(() => this.#close(closedError('the node has left'), true), LEAVE_PATIENCE);
     await left;
   }
 
   #sayGoodbye() {
-    if (!this.#native.leave()) this.#close(closedError('the node has left'), true);
+    clearTimeout(this.#impatience);
+    if (!this.#native.leave()) return this.#close(closedError('the node has left'), true);
+    // A receiver that does not wake up must not keep this node for ever; what the bridge has it delivers later.
+    this.#impatience = setTimeout(() => this.#native.insistOnLeaving(), LEAVE_PATIENCE);
   }
 
   #forceLeave() {
@@ -296,8 +306,10 @@ class Node extends EventEmitter {
   #close(error, flush) {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    clearTimeout(this.#impatience);
     if (flush) this.#flush();
     this.#calls.settleAll(error);
+    this.#messenger.end(error);
     this.#native.close(error.message, true);
     const handedOver = this.#connection.end();
     forgetLastWords(this.#lastWords);
@@ -308,8 +320,8 @@ class Node extends EventEmitter {
     });
   }
 
-  #undeliverable = (target, error) => {
-    this.emit('undeliverable', { target, event: target.slice(target.indexOf(':') + 1), code: error.code });
+  #undeliverable = (target, event, { code }) => {
+    this.emit('undeliverable', { target, event, code });
   };
 }
 

@@ -99,6 +99,13 @@ function parseTarget(target) {
   return parsed;
 }
 
+/** Throws unless it can name a method of the bridge. Reserved names can: a method is not an event. */
+function checkMethod(method) {
+  if (events.has(method)) return;
+  const problem = eventProblem(method);
+  if (problem !== null) throw invalidArg('method', problem, method, 'argument');
+}
+
 /** Throws unless another process may be sent this event. */
 function checkEvent(event) {
   if (events.has(event)) return;
@@ -214,4 +221,4 @@ function both(first, second) {
   };
 }
 
-module.exports = { checkEvent, parseBridgeOptions, parseCallOptions, parseNodeOptions, parseTarget };
+module.exports = { checkEvent, checkMethod, parseBridgeOptions, parseCallOptions, parseNodeOptions, parseTarget };

@@ -2,6 +2,8 @@
 
 // The one outcome of a start: a promise, a callback and an event tell of it, and an error is never lost among them.
 
+const { rethrow } = require('./calls.js');
+
 class Ready {
   #promise = null;
   #outcome;
@@ -43,9 +45,18 @@ class Ready {
  */
 function announce(emitter, ready, callback, error) {
   ready.settle(error);
-  if (callback !== null) callback(error);
+  if (callback !== null) call(callback, error);
   if (error !== null && (emitter.listenerCount('error') > 0 || (callback === null && !ready.asked))) {
     emitter.emit('error', error);
+  }
+}
+
+/** What a callback throws is the process's uncaught exception, and does not keep others from being told. */
+function call(callback, error) {
+  try {
+    callback(error);
+  } catch (thrown) {
+    rethrow(thrown);
   }
 }
 

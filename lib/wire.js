@@ -16,11 +16,11 @@ const NOTICE = Object.freeze({
   ONLINE: 1, REJECTED: 2, NAME: 3, FAILED: 4, UNDELIVERABLE: 5, DRAIN: 6, LEFT: 7, ENDED: 8, LOST: 9,
 });
 
-/** `send` returns minus one of these when it refuses. */
+/** `send` returns minus one of these when it refuses; the text says it with the node's own numbers. */
 const REFUSALS = new Map([
-  [8, ['ERR_CLOSED', 'the node has left the bus, or the bus was closed']],
-  [9, ['ERR_QUEUE_FULL', 'maxPending bytes are waiting already: wait for \'drain\'']],
-  [10, ['ERR_TOO_LARGE', 'the message exceeds maxMessage']],
+  [8, ['ERR_CLOSED', () => 'the node has left the bus, or the bus was closed']],
+  [9, ['ERR_QUEUE_FULL', ({ pending }) => `${pending} bytes are waiting already, and maxPending allows no more: wait for 'drain'`]],
+  [10, ['ERR_TOO_LARGE', ({ maxMessage }) => `the message exceeds maxMessage, ${maxMessage} bytes here and at the bridge`]],
 ]);
 
 module.exports = { DISPATCH, ENCODING, KIND, NOTICE, REFUSALS };

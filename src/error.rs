@@ -87,6 +87,11 @@ impl Code {
         }
     }
 
+    /// The code that JavaScript knows by this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The code with this wire number; a number we do not know (a newer peer's) reads as `Protocol`.
     pub fn from_wire(number: u8) -> Self {
         Self::ALL.into_iter().find(|code| *code as u8 == number).unwrap_or(Self::Protocol)

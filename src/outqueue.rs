@@ -63,6 +63,11 @@ impl OutQueue {
         &mut self.tail
     }
 
+    /// The same buffer after something was appended to it, in which the offsets still hold.
+    pub fn same_tail(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
     /// Appends bytes by reference.
     pub fn push_shared(&mut self, bytes: Bytes, spares: &mut Spares) {
         self.seal(spares);

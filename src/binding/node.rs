@@ -108,8 +108,8 @@ impl NativeNode {
     /// Tells a sender that its message reached nobody.
     #[napi]
     pub fn refuse(&self, target: u32, correlation: u32, code: String, text: String) {
-        let code = if code == Code::NoListener.as_str() { Code::NoListener } else { Code::Protocol };
-        self.core.client.borrow_mut().refuse(target, correlation, code, &text, self.core.now());
+        let code = Code::from_name(&code).unwrap_or(Code::Protocol);
+        self.core.client.borrow_mut().refuse(target, correlation, code, &text);
     }
 
     /// Stops waiting for a reply.
@@ -130,6 +130,12 @@ impl NativeNode {
         self.core.client.borrow().pending() as f64
     }
 
+    /// Bytes of one message that this node and its bridge take.
+    #[napi(getter)]
+    pub fn max_message(&self) -> f64 {
+        self.core.client.borrow().max_message() as f64
+    }
+
     /// Whether to wait for 'drain'.
     #[napi(getter)]
     pub fn need_drain(&self) -> bool {
@@ -145,6 +151,13 @@ impl NativeNode {
         drop(client);
         self.core.flush();
         leaving
+    }
+
+    /// Says goodbye now, whatever is not settled.
+    #[napi]
+    pub fn insist_on_leaving(&self) {
+        self.core.client.borrow_mut().insist_on_leaving();
+        self.core.flush();
     }
 
     /// Ends the link and fails all requests. With `over`, for good.

@@ -6,10 +6,11 @@ use super::interests::MAX_INTERESTS;
 use super::legacy::LegacyLink;
 use super::link::{Body, Link, LinkKey, Wire};
 use super::member::{Departure, MemberKey};
+use super::membership::Newcomer;
 use super::router::Router;
 use crate::error::{Code, Result};
 use crate::wire::control::{Hello, decode_event, decode_name, decode_number, put_bare, put_number};
-use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, encode_preamble, kind, malformed};
+use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, kind, malformed};
 use crate::wire::reader::{Arrived, Frames};
 
 impl Router {
@@ -61,7 +62,8 @@ impl Router {
             return Err(malformed("the first frame is not HELLO"));
         }
         let hello = Hello::decode(frame.raw.payload)?;
-        match self.add_member(link, &hello.id, Some(hello.pid), now) {
+        let newcomer = Newcomer { id: &hello.id, pid: Some(hello.pid), max_message: hello.max_message };
+        match self.add_member(link, &newcomer, now) {
             Ok(_) => {
                 let Link { out, .. } = &mut self.links[link.0 as usize];
                 self.welcome.encode(out.tail(&mut self.spares));
@@ -78,6 +80,7 @@ impl Router {
         match frame.raw.kind {
             kind::MESSAGE | kind::BROADCAST | kind::RPC | kind::REPLY | kind::REFUSE | kind::ROSTER => {
                 let (head, body) = Head::decode(&frame.raw)?;
+                check_routed(&head, body)?;
                 self.members[member.place as usize].last_seq = head.seq;
                 let body = Body::new(body, |body| frame.share(body));
                 self.route(link, member, head, &body)
@@ -144,4 +147,19 @@ impl Router {
             self.interests.unlisten(member, symbol, &mut self.symbols);
         }
     }
+}
+
+/// What the bridge would forward unread, but a receiver could not make sense of: it ends at the sender.
+fn check_routed(head: &Head, body: &[u8]) -> Result<()> {
+    let names_event = matches!(head.kind, kind::MESSAGE | kind::BROADCAST | kind::RPC);
+    if head.seq == 0 || (names_event && head.event == 0) {
+        return Err(malformed("a routed frame without a number, or without an event"));
+    }
+    if head.kind == kind::REFUSE {
+        if head.is_large() {
+            return Err(malformed("a refusal in chunks"));
+        }
+        decode_refusal(body)?;
+    }
+    Ok(())
 }

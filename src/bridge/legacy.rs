@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::link::{Body, LinkKey, Wire};
 use super::member::{Departure, MemberKey};
+use super::membership::Newcomer;
 use super::router::Router;
 use super::symbols::Symbol;
 use crate::error::{Code, Result};
@@ -86,10 +87,14 @@ impl LegacyLink {
     /// A reply of the bridge's own process.
     pub fn push_from_bridge(&mut self, head: &Head, event: Option<&str>, body: &[u8], out: &mut Vec<u8>) {
         debug_assert!(event.is_none(), "the bridge's own events do not concern this wire");
-        self.push_reply(head, body, usize::MAX, out);
+        self.push_reply("", head, body, usize::MAX, out);
     }
 
-    fn push_reply(&mut self, head: &Head, body: &[u8], max: usize, out: &mut Vec<u8>) {
+    fn push_reply(&mut self, from: &str, head: &Head, body: &[u8], max: usize, out: &mut Vec<u8>) {
+        // Only the asked may answer.
+        if self.asks.get(&head.correlation).is_none_or(|ask| ask.to != from) {
+            return;
+        }
         let Some(ask) = self.answered(head.correlation) else { return };
         let sent = plain_json(head.encoding(), body, max).and_then(|args| self.encoder.ack(out, &ask.id, &args));
         if let Err(error) = sent {
@@ -160,7 +165,8 @@ impl Router {
 
     fn identify(&mut self, link: LinkKey, id: &RawJson, node: &str) {
         let now = self.link(link).progress;
-        match self.add_member(link, node, None, now) {
+        let newcomer = Newcomer { id: node, pid: None, max_message: self.limits.max_message };
+        match self.add_member(link, &newcomer, now) {
             Ok(member) => {
                 self.interests.listen_to_everything(member);
                 self.with_legacy(link, |legacy, out| legacy.encoder.ack(out, id, b"[null]").unwrap_or_default());
@@ -243,7 +249,7 @@ impl Router {
         let sent = self.with_legacy(link, |legacy, out| {
             Some(match head.kind {
                 kind::REPLY => {
-                    legacy.push_reply(&head, body, max, out);
+                    legacy.push_reply(&from, &head, body, max, out);
                     Ok(())
                 }
                 kind::REFUSE => {

@@ -23,6 +23,8 @@ pub struct Member {
     pub interests: FxHashSet<Symbol>,
     /// Nodes that asked it something: they are told when it is gone.
     pub askers: FxHashSet<MemberKey>,
+    /// Bytes of one message that it takes.
+    pub max_message: u64,
     /// Number of its last message that was routed.
     pub last_seq: u64,
 }

@@ -11,12 +11,22 @@ use crate::error::{Code, Error, Result};
 use crate::wire::control::Gone;
 use crate::wire::frame::{Encoding, kind};
 
+/// What a node says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Newcomer<'a> {
+    pub id: &'a str,
+    pub pid: Option<u32>,
+    /// Bytes of one message that it takes.
+    pub max_message: u64,
+}
+
 impl Router {
     /// Puts a node on the bus.
     ///
     /// # Errors
     /// `ERR_DUPLICATE_NODE`.
-    pub(super) fn add_member(&mut self, link: LinkKey, id: &str, pid: Option<u32>, now: u64) -> Result<MemberKey> {
+    pub(super) fn add_member(&mut self, link: LinkKey, newcomer: &Newcomer<'_>, now: u64) -> Result<MemberKey> {
+        let &Newcomer { id, pid, max_message } = newcomer;
         if self.symbols.find(id).is_some_and(|id| self.by_id.contains_key(&id)) {
             let text = format!("duplicate-node: the id '{id}' is taken");
             return Err(Error::new(Code::DuplicateNode, text));
@@ -31,7 +41,7 @@ impl Router {
         let Peer { uid, address, since, .. } = state.peer.clone();
         let info = NodeInfo { id: id.to_owned(), pid: state.peer.pid.or(pid), uid, address, since };
         let (interests, askers) = Default::default();
-        self.members.insert(Member { key, id: symbol, link, info, interests, askers, last_seq: 0 });
+        self.members.insert(Member { key, id: symbol, link, info, interests, askers, max_message, last_seq: 0 });
         self.by_id.insert(symbol, key);
         Ok(key)
     }

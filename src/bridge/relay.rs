@@ -9,7 +9,7 @@ use super::router::Router;
 use super::routing::watched;
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
-use crate::error::{Code, Result};
+use crate::error::Result;
 use crate::wire::frame::{Head, decode_large_head, flag, kind, large_head, malformed};
 use crate::wire::reader::Arrived;
 
@@ -89,9 +89,7 @@ impl Router {
         let watched = watched(sender, &head, total);
         let relay = if total > self.limits.max_message {
             self.settlements.message(watched);
-            self.counters.undeliverable.increment();
-            let text = format!("a message of {total} bytes; the bridge forwards up to {}", self.limits.max_message);
-            self.refuse(sender, (peer, event), head.correlation, Code::TooLarge, &text);
+            self.too_large(sender, &head, (peer, event), total, self.limits.max_message);
             Relay::ignored(total)
         } else {
             self.begin_relay(sender, head, (peer, event), watched, total)?
@@ -115,16 +113,9 @@ impl Router {
                 let event = event.map(|event| self.symbols.retain(event));
                 return Ok(Relay::collecting(head, event, Readers::Host, watched, total));
             }
-            (kind::BROADCAST, _) => self.interests.listeners(event).filter(|&receiver| receiver != sender).collect(),
+            (kind::BROADCAST, _) => self.receivers(sender, &head, event, total),
             (_, None) => return Err(malformed("a directed frame without a receiver")),
-            (_, Some(peer)) => match self.find_member(peer) {
-                Some(receiver) => vec![receiver],
-                None => {
-                    self.settlements.message(watched);
-                    self.unknown_node(sender, &head, (peer, event));
-                    return Ok(Relay::ignored(total));
-                }
-            },
+            (_, Some(peer)) => self.receiver(sender, &head, (peer, event), total).into_iter().collect(),
         };
         if receivers.is_empty() {
             self.settlements.message(watched);

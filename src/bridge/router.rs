@@ -98,9 +98,10 @@ impl Router {
         LinkKey(self.links.insert(Link::new(peer, now)) as u32)
     }
 
-    /// A connection was refused because its peer does not belong here.
-    pub fn refuse_stranger(&mut self) {
+    /// The link's peer does not belong here: it is told so, and nothing it says is heard.
+    pub fn refuse_stranger(&mut self, link: LinkKey) {
         self.counters.unauthorized.increment();
+        self.reject(link, Code::Unauthorized, "this bridge serves its own user only");
     }
 
     /// A link brought `input`. What is not the protocol ends it, and nobody else.

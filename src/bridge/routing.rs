@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::link::{Body, LinkKey, Wire};
-use super::member::MemberKey;
+use super::member::{Member, MemberKey};
 use super::router::Router;
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
@@ -21,14 +21,20 @@ impl Router {
         if head.is_large() {
             return self.open_relay(link, sender, head, (peer, event), body.bytes());
         }
+        let body_len = body.bytes().len() as u64;
+        if body_len > self.limits.max_message {
+            self.settlements.message(watched(sender, &head, body_len));
+            self.too_large(sender, &head, (peer, event), body_len, self.limits.max_message);
+            return Ok(());
+        }
         match (head.kind, peer) {
             (kind::BROADCAST, _) => self.broadcast(sender, head, event, body),
             (kind::RPC, _) => {
-                self.settlements.message(watched(sender, &head, body.bytes().len() as u64));
+                self.settlements.message(watched(sender, &head, body_len));
                 self.call_host(sender, head, event, Bytes::copy_from_slice(body.bytes()))
             }
             (kind::ROSTER, _) => {
-                self.settlements.message(watched(sender, &head, body.bytes().len() as u64));
+                self.settlements.message(watched(sender, &head, body_len));
                 self.send_roster(sender, &head);
             }
             (_, None) => return Err(malformed("a directed frame without a receiver")),
@@ -45,13 +51,73 @@ impl Router {
         (peer, event): (Symbol, Option<Symbol>),
         body: &Body<'_>,
     ) {
-        let watched = watched(sender, &head, body.bytes().len() as u64);
-        match self.by_id.get(&peer).copied() {
+        let body_len = body.bytes().len() as u64;
+        let watched = watched(sender, &head, body_len);
+        match self.receiver(sender, &head, (peer, event), body_len) {
             Some(receiver) => self.deliver(sender, receiver, head, event, body, InFlight::Message(watched)),
-            None => {
-                self.settlements.message(watched);
-                self.unknown_node(sender, &head, (peer, event));
+            None => self.settlements.message(watched),
+        }
+    }
+
+    /// Who gets a directed message of this length; `None`: nobody, and whoever waits was told.
+    pub(super) fn receiver(
+        &mut self,
+        sender: MemberKey,
+        head: &Head,
+        (peer, event): (Symbol, Option<Symbol>),
+        body_len: u64,
+    ) -> Option<MemberKey> {
+        let Some(receiver) = self.find_member(peer) else {
+            self.unknown_node(sender, head, (peer, event));
+            return None;
+        };
+        let most = self.members[receiver.place as usize].max_message;
+        if body_len > most {
+            self.too_large(sender, head, (Some(peer), event), body_len, most);
+            return None;
+        }
+        Some(receiver)
+    }
+
+    /// Who gets a broadcast of this length; of those who cannot take it the sender is told.
+    pub(super) fn receivers(
+        &mut self,
+        sender: MemberKey,
+        head: &Head,
+        event: Option<Symbol>,
+        body_len: u64,
+    ) -> Vec<MemberKey> {
+        let mut receivers: Vec<MemberKey> = self.interests.listeners(event).filter(|&other| other != sender).collect();
+        receivers.retain(|receiver| {
+            let Member { id, max_message, .. } = self.members[receiver.place as usize];
+            let fits = body_len <= max_message;
+            if !fits {
+                self.too_large(sender, head, (Some(id), event), body_len, max_message);
             }
+            fits
+        });
+        receivers
+    }
+
+    /// A message exceeds what the bridge or its receiver takes: whoever waits is told.
+    pub(super) fn too_large(
+        &mut self,
+        sender: MemberKey,
+        head: &Head,
+        (peer, event): (Option<Symbol>, Option<Symbol>),
+        body_len: u64,
+        most: u64,
+    ) {
+        self.counters.undeliverable.increment();
+        let text = format!("a message of {body_len} bytes, where {most} are taken at the most");
+        let asker = peer.filter(|_| head.kind == kind::REPLY).and_then(|asker| self.find_member(asker));
+        match (head.kind, asker) {
+            (kind::REPLY, Some(asker)) => {
+                let from = self.members[sender.place as usize].id;
+                self.refuse(asker, (Some(from), event), head.correlation, Code::TooLarge, &text);
+            }
+            (kind::REPLY | kind::REFUSE, _) => {}
+            _ => self.refuse(sender, (peer, event), head.correlation, Code::TooLarge, &text),
         }
     }
 
@@ -67,8 +133,9 @@ impl Router {
     }
 
     pub(super) fn broadcast(&mut self, sender: MemberKey, head: Head, event: Option<Symbol>, body: &Body<'_>) {
-        let receivers: Vec<MemberKey> = self.interests.listeners(event).filter(|&other| other != sender).collect();
-        let watched = watched(sender, &head, body.bytes().len() as u64);
+        let body_len = body.bytes().len() as u64;
+        let receivers = self.receivers(sender, &head, event, body_len);
+        let watched = watched(sender, &head, body_len);
         if receivers.is_empty() {
             return self.settlements.message(watched);
         }

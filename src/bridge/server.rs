@@ -202,10 +202,7 @@ impl Server {
     }
 
     fn accept(self: Rc<Self>, listener: &Listener, stream: Stream, facts: PeerFacts) {
-        if !listener.admits(&facts) {
-            self.router.borrow_mut().refuse_stranger();
-            return;
-        }
+        let admitted = listener.admits(&facts);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let PeerFacts { uid, pid, address } = facts;
         let key = self.router.borrow_mut().connect(Peer { uid, pid, address, since }, self.now());
@@ -217,6 +214,10 @@ impl Server {
             large: Cell::new(false),
         });
         self.links.borrow_mut().insert(key, io.clone());
+        if !admitted {
+            self.router.borrow_mut().refuse_stranger(key);
+            self.pump();
+        }
         self.watch_time();
         tokio::task::spawn_local(self.drive(key, io));
     }

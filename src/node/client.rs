@@ -85,6 +85,8 @@ pub struct Client {
     pub(super) received: u64,
     pub(super) acknowledged: u64,
     pub(super) leave_sent: bool,
+    /// Whether LEAVE waits until all is settled.
+    pub(super) patient: bool,
     pub(super) large: bool,
     pub(super) events: VecDeque<Event<'static>>,
 }
@@ -117,6 +119,7 @@ impl Client {
             received: 0,
             acknowledged: 0,
             leave_sent: false,
+            patient: true,
             large: false,
             events: VecDeque::new(),
         }
@@ -135,6 +138,11 @@ impl Client {
     /// Whether the sender should wait for [`Event::Drain`].
     pub fn need_drain(&self) -> bool {
         self.need_drain
+    }
+
+    /// Bytes of one message that this node and its bridge take.
+    pub fn max_message(&self) -> u64 {
+        self.max_message
     }
 
     /// Whether it has sent or got a large message: big kernel buffers pay.
@@ -197,11 +205,21 @@ impl Client {
         self.fail_all(Code::Closed, text);
     }
 
-    /// Everything sent before goes out first, then LEAVE; [`Event::Left`] follows.
+    /// Everything sent before is settled first, then LEAVE goes out; [`Event::Left`] follows.
     pub fn leave(&mut self) {
         if self.phase == Phase::Online {
             self.phase = Phase::Leaving;
         }
+    }
+
+    /// Leaves without waiting any longer: what the bridge has it still delivers.
+    pub fn insist_on_leaving(&mut self) {
+        self.patient = false;
+    }
+
+    fn leave_due(&self) -> bool {
+        let settled = self.unsettled == 0 || !self.patient;
+        self.phase == Phase::Leaving && !self.leave_sent && self.outgoing.is_empty() && settled
     }
 
     /// What to write next: call it before each write.
@@ -219,7 +237,7 @@ impl Client {
             encode_chunk_head(stream, 0, chunk.len(), self.out.tail(&mut self.spares));
             self.out.push_shared(chunk, &mut self.spares);
         }
-        if self.phase == Phase::Leaving && self.outgoing.is_empty() && !self.leave_sent {
+        if self.leave_due() {
             self.leave_sent = true;
             put_bare(kind::LEAVE, self.out.tail(&mut self.spares));
         }
@@ -234,7 +252,7 @@ impl Client {
 
     /// Whether there is anything to write besides an acknowledgement.
     pub fn has_output(&self) -> bool {
-        self.queued() > 0 || !self.outgoing.is_empty()
+        self.queued() > 0 || !self.outgoing.is_empty() || self.leave_due()
     }
 
     /// Whether the bridge is owed an acknowledgement, which the next [`transmit`](Self::transmit) adds.
@@ -247,8 +265,13 @@ impl Client {
         self.greeting.len() + self.out.len()
     }
 
+    /// Above this the sender should pause: the bridge's window, or half of what may wait at all.
+    pub(super) fn high_water(&self) -> u64 {
+        self.window.min(self.config.max_pending / 2)
+    }
+
     pub(super) fn drained(&mut self) {
-        if self.need_drain && self.unsettled <= self.window / 2 {
+        if self.need_drain && self.unsettled <= self.high_water() / 2 {
             self.need_drain = false;
             self.events.push_back(Event::Drain);
         }

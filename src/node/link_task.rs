@@ -199,8 +199,10 @@ async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
         tokio::select! {
             biased;
             writable = stream.writable(), if writes => {
-                writable?;
-                write_some(stream, pipe, wake)?;
+                if writable.and_then(|()| write_some(stream, pipe, wake)).is_err() {
+                    // The other side reads no more, but may have said why: reading finds the end, or the reason.
+                    discard_outward(pipe);
+                }
             }
             readable = stream.readable(), if reads => {
                 readable?;
@@ -211,6 +213,14 @@ async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
             () = pipe.task.notified() => {}
         }
     }
+}
+
+fn discard_outward(pipe: &Pipe) {
+    let mut state = pipe.lock();
+    state.outward.clear();
+    state.outward_len = 0;
+    drop(state);
+    pipe.shorter.notify_all();
 }
 
 fn write_some(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::client::{Client, Phase};
 use super::inbox::Held;
+use super::requests::Expired;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
 use crate::wire::control::{
@@ -108,7 +109,7 @@ impl Client {
                 self.phase = Phase::Online;
                 self.max_message = self.config.max_message.min(welcome.max_message);
                 self.window = welcome.window;
-                self.need_drain |= self.unsettled > self.window;
+                self.need_drain |= self.unsettled > self.high_water();
                 Ok(Some(Event::Online(welcome)))
             }
             kind::REJECT => {
@@ -130,8 +131,9 @@ impl Client {
 
     /// Time has passed: requests whose time is up fail.
     pub fn handle_timeout(&mut self, now: u64) {
-        for correlation in self.requests.expire(now) {
-            let text = "no reply within the time given".to_owned();
+        for Expired { correlation, to, timeout } in self.requests.expire(now) {
+            let whose = if to.is_empty() { "the bridge".to_owned() } else { format!("'{to}'") };
+            let text = format!("no reply from {whose} within {timeout} ms");
             self.events.push_back(Event::Failed { correlation, code: Code::Timeout, text });
         }
     }
@@ -167,6 +169,11 @@ impl Client {
             }
             kind::REFUSE => self.refused(head, body),
             _ => {
+                // Names must be known before JavaScript is told to use them; 0, the bridge, has none.
+                if peer != 0 {
+                    self.names.get(peer)?;
+                }
+                self.names.get(head.event)?;
                 let correlation = if head.asks() { correlation } else { 0 };
                 Ok(Some(Event::Delivery { kind, from: peer, event: head.event, correlation, encoding, body }))
             }

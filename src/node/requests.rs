@@ -19,6 +19,16 @@ pub struct Request {
     pub seq: u64,
 }
 
+/// A request whose time is up.
+#[derive(Debug)]
+pub struct Expired {
+    pub correlation: u32,
+    /// Whom it went to; empty: the bridge.
+    pub to: Rc<str>,
+    /// Milliseconds it was given.
+    pub timeout: u32,
+}
+
 /// All of a node's requests. Bounded by what may be unsettled, and by what callers wait for.
 #[derive(Debug, Default)]
 pub struct Requests {
@@ -70,24 +80,22 @@ impl Requests {
     }
 
     /// Ends those whose time is up.
-    pub fn expire(&mut self, now: u64) -> Vec<u32> {
+    pub fn expire(&mut self, now: u64) -> Vec<Expired> {
         let mut expired = Vec::new();
-        for lane in self.lanes.values_mut() {
+        for (&timeout, lane) in &mut self.lanes {
             while let Some(&(deadline, correlation)) = lane.front() {
-                let settled = !self.waiting.contains_key(&correlation);
-                if !settled && deadline > now {
+                if deadline > now && self.waiting.contains_key(&correlation) {
                     break;
                 }
                 lane.pop_front();
-                if !settled {
-                    self.waiting.remove(&correlation);
-                    expired.push((deadline, correlation));
+                if let Some(Request { to, .. }) = self.waiting.remove(&correlation) {
+                    expired.push((deadline, Expired { correlation, to, timeout }));
                 }
             }
         }
         self.lanes.retain(|_, lane| !lane.is_empty());
-        expired.sort_unstable();
-        expired.into_iter().map(|(_, correlation)| correlation).collect()
+        expired.sort_by_key(|(deadline, request)| (*deadline, request.correlation));
+        expired.into_iter().map(|(_, request)| request).collect()
     }
 
     /// When [`expire`](Self::expire) has something to do, at the earliest.
@@ -132,7 +140,9 @@ mod tests {
         let never = requests.add("b".into(), 3, 0, 5);
         assert_eq!(requests.next_deadline(), Some(15));
         assert!(requests.expire(14).is_empty());
-        assert_eq!(requests.expire(100), [short, long]);
+        let expired: Vec<_> =
+            requests.expire(100).iter().map(|request| (request.correlation, request.timeout)).collect();
+        assert_eq!(expired, [(short, 10), (long, 100)]);
         assert_eq!(requests.next_deadline(), None);
         assert!(requests.gone("b", 2).is_empty());
         assert_eq!(requests.gone("b", 3), [never]);

@@ -6,7 +6,7 @@ use super::body::BodyWriter;
 use super::client::{Client, Phase};
 use crate::error::Code;
 use crate::wire::control::{charge, put_interest, put_name};
-use crate::wire::frame::{Encoding, Head, LENGTH_LEN, MAX_INLINE, flag, kind, large_head, refusal};
+use crate::wire::frame::{Encoding, Head, MAX_INLINE, ROUTED_LEN, flag, kind, large_head, refusal};
 use crate::wire::names::Slot;
 
 /// What a message is, apart from its body.
@@ -54,15 +54,19 @@ impl Client {
     /// `Closed`, `QueueFull`.
     pub fn send_with(&mut self, letter: Letter, write: impl FnOnce(&mut Vec<u8>)) -> Result<u32, Code> {
         self.check(0)?;
-        let head = self.head(letter);
+        let (peer, event) = self.slots(letter.target);
         let out = self.out.tail(&mut self.spares);
         let start = out.len();
-        head.encode(0, out);
-        let body = out.len();
+        // The head is written over these zeros when the body's length is known, and with it that it may go.
+        out.resize(start + ROUTED_LEN, 0);
         write(out);
-        let body_len = out.len() - body;
-        let length = (out.len() - start - LENGTH_LEN) as u32;
-        out[start..start + LENGTH_LEN].copy_from_slice(&length.to_le_bytes());
+        let body_len = out.len() - start - ROUTED_LEN;
+        if let Err(code) = self.check(body_len as u64) {
+            self.out.same_tail().truncate(start);
+            return Err(code);
+        }
+        let head = self.head(letter, (peer, event));
+        head.encode_at(body_len, &mut self.out.same_tail()[start..]);
         self.count(charge(body_len as u64));
         Ok(head.correlation)
     }
@@ -85,7 +89,8 @@ impl Client {
         self.check(total)?;
         let to = self.targets[letter.target as usize].node.clone();
         let stream = self.outgoing.add(to, body.into_chunks()).ok_or(Code::QueueFull)?;
-        let head = self.head(letter);
+        let slots = self.slots(letter.target);
+        let head = self.head(letter, slots);
         self.large = true;
         let head = Head { flags: head.flags | flag::LARGE, ..head };
         let opening = large_head(stream, total);
@@ -97,10 +102,19 @@ impl Client {
     }
 
     /// Tells the sender of a delivery that it reached nobody.
-    pub fn refuse(&mut self, target: u32, correlation: u32, code: Code, text: &str, now: u64) {
-        let letter = Letter { kind: kind::REFUSE, target, encoding: Encoding::Json, ask: None, correlation, now };
-        // A refusal that does not fit, or comes after the end, helps nobody.
-        let _refused = self.send_with(letter, |out| out.extend_from_slice(&refusal(code, text)));
+    pub fn refuse(&mut self, target: u32, correlation: u32, code: Code, text: &str) {
+        if self.phase == Phase::Closed || self.leave_sent {
+            return;
+        }
+        // Few bytes, and somebody waits for them: they go even when the queue is full.
+        let body = refusal(code, text);
+        let slots = self.slots(target);
+        let letter = Letter { kind: kind::REFUSE, target, encoding: Encoding::Json, ask: None, correlation, now: 0 };
+        let head = self.head(letter, slots);
+        let out = self.out.tail(&mut self.spares);
+        head.encode(body.len(), out);
+        out.extend_from_slice(&body);
+        self.count(charge(body.len() as u64));
     }
 
     /// The request is not waited for any longer; its late reply is dropped.
@@ -126,16 +140,15 @@ impl Client {
             Err(Code::Closed)
         } else if body_len > self.max_message {
             Err(Code::TooLarge)
-        } else if self.unsettled + body_len > self.config.max_pending {
+        } else if self.unsettled + charge(body_len) > self.config.max_pending {
             Err(Code::QueueFull)
         } else {
             Ok(())
         }
     }
 
-    /// The head of a letter, with its names told, its number taken and its request noted.
-    fn head(&mut self, letter: Letter) -> Head {
-        let (peer, event) = self.slots(letter.target);
+    /// The head of a letter, with its number taken and its request noted.
+    fn head(&mut self, letter: Letter, (peer, event): (u16, u16)) -> Head {
         self.last_seq += 1;
         let mut flags = (letter.encoding as u8) << flag::ENCODING_SHIFT;
         let mut correlation = letter.correlation;
@@ -175,6 +188,6 @@ impl Client {
 
     fn count(&mut self, charge: u64) {
         self.unsettled += charge;
-        self.need_drain |= self.unsettled > self.window;
+        self.need_drain |= self.unsettled > self.high_water();
     }
 }

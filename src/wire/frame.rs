@@ -152,6 +152,12 @@ impl Head {
     /// Appends length and head for a body of `body_len` bytes, which the caller appends next.
     pub fn encode(&self, body_len: usize, out: &mut Vec<u8>) {
         let mut bytes = [0; ROUTED_LEN];
+        self.encode_at(body_len, &mut bytes);
+        out.extend_from_slice(&bytes);
+    }
+
+    /// Writes length and head to the first [`ROUTED_LEN`] bytes of `bytes`.
+    pub fn encode_at(&self, body_len: usize, bytes: &mut [u8]) {
         bytes[0..4].copy_from_slice(&((ROUTED_LEN - LENGTH_LEN + body_len) as u32).to_le_bytes());
         bytes[4] = self.kind;
         bytes[5] = self.flags;
@@ -160,7 +166,6 @@ impl Head {
         // Two reserved bytes keep the numbers after them aligned.
         bytes[12..16].copy_from_slice(&self.correlation.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.seq.to_le_bytes());
-        out.extend_from_slice(&bytes);
     }
 
     /// Reads the head of a routed frame and returns it with the body.

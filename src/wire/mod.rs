@@ -5,3 +5,6 @@ pub mod frame;
 pub mod legacy;
 pub mod names;
 pub mod reader;
+
+#[cfg(test)]
+mod protocol_doc_tests;

@@ -1,0 +1,108 @@
+'use strict';
+
+// Every queue has a bound: what does not fit is said to whom it concerns, and nobody else notices.
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const { LIMIT, barrier, openBus } = require('./support/bus');
+const { answer, collect } = require('./support/watch');
+const { joinLegacy } = require('./support/legacy');
+
+test('a message beyond maxMessage is ERR_TOO_LARGE, and the node goes on', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await Promise.all([bus.node('ann', { maxMessage: 10_000 }), bus.node('bob')]);
+  bob.handle('size', (bytes) => bytes.length);
+  const large = Buffer.alloc(10_001);
+  await assert.rejects(ann.request('bob:size', large), { code: 'ERR_TOO_LARGE', message: /10.?000/ });
+  assert.equal((await answer((cb) => ann.publish('bob:size', large, cb)))[0].code, 'ERR_TOO_LARGE');
+  const lost = once(ann, 'undeliverable');
+  ann.publish('bob:size', large);
+  const [{ event, code }] = await lost;
+  assert.deepEqual([event, code], ['size', 'ERR_TOO_LARGE']);
+  assert.equal(await ann.request('bob:size', Buffer.alloc(9000)), 9000);
+});
+
+test('the bridge’s maxMessage binds everybody: the sender is told, its link survives', LIMIT, async (t) => {
+  const bus = await openBus(t, { maxMessage: 10_000 });
+  const [ann, bob] = await bus.nodes('ann', 'bob');
+  const trouble = collect(ann, 'disconnect');
+  await assert.rejects(ann.request('bob:barrier', Buffer.alloc(20_000)), { code: 'ERR_TOO_LARGE' });
+  await barrier(ann, bob);
+  assert.deepEqual(trouble.values, []);
+});
+
+test('a reply beyond maxMessage is an error for the one who waits', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await Promise.all([bus.node('ann'), bus.node('bob', { maxMessage: 10_000 })]);
+  bob.handle('give', (size) => Buffer.alloc(size));
+  await assert.rejects(ann.request('bob:give', 20_000), { code: 'ERR_TOO_LARGE' });
+  assert.equal((await ann.request('bob:give', 5000)).length, 5000);
+});
+
+test('beyond maxPending: ERR_QUEUE_FULL, then drain, and what was accepted arrives', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await Promise.all([bus.node('ann', { maxPending: 100_000 }), bus.node('bob')]);
+  const arrived = collect(bob, 'bytes', (n) => n);
+  const refused = [];
+  const drained = once(ann, 'drain');
+  ann.on('undeliverable', ({ code }) => refused.push(code));
+  for (let n = 0; n < 200; n += 1) ann.publish('bob:bytes', n, 'x'.repeat(1000));
+  assert.equal(ann.needDrain, true);
+  assert.ok(ann.pending > 50_000 && ann.pending <= 100_000, `${ann.pending} bytes are pending`);
+  await assert.rejects(ann.request('bob:barrier', 'x'.repeat(50_000)), { code: 'ERR_QUEUE_FULL' });
+  await drained;
+  assert.equal(ann.needDrain, false);
+  await barrier(ann, bob);
+  assert.ok(refused.length > 0);
+  assert.deepEqual([...new Set(refused)], ['ERR_QUEUE_FULL']);
+  assert.equal(arrived.values.length + refused.length, 200);
+  assert.deepEqual(arrived.values, [...Array(arrived.values.length).keys()]);
+});
+
+test('pending returns to 0 when everything is settled', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await bus.nodes('ann', 'bob');
+  assert.equal(ann.pending, 0);
+  bob.on('bytes', () => {});
+  for (let n = 0; n < 100; n += 1) ann.publish('bob:bytes', 'x'.repeat(1000));
+  assert.ok(ann.pending >= 100_000);
+  while (ann.pending > 0) await ann.nodes();
+  assert.equal(ann.needDrain, false);
+});
+
+test('honouring needDrain and drain, a sender loses nothing, however much it sends', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await Promise.all([bus.node('ann', { maxPending: 200_000 }), bus.node('bob')]);
+  const lost = collect(ann, 'undeliverable');
+  let received = 0;
+  bob.on('bytes', () => (received += 1));
+  for (let n = 0; n < 3000; n += 1) {
+    if (ann.needDrain) await once(ann, 'drain');
+    ann.publish('bob:bytes', 'x'.repeat(1000));
+  }
+  if (ann.needDrain) await once(ann, 'drain');
+  await barrier(ann, bob);
+  assert.deepEqual(lost.values, []);
+  assert.equal(received, 3000);
+});
+
+test('a peer that never reads is cut with ERR_SLOW_NODE, and nobody else is disturbed', LIMIT, async (t) => {
+  const bus = await openBus(t, { maxPending: 500_000, stallTimeout: 100 });
+  const [ann, bob] = await bus.nodes('ann', 'bob');
+  const stalled = await joinLegacy(t, bus, 'stalled');
+  stalled.pause();
+  const left = once(bus.bridge, 'node:leave');
+  let gone = false;
+  left.then(() => (gone = true));
+  ann.on('undeliverable', () => {}); // expected for the stalled one, once its queue is full
+  for (let sent = 0; !gone; sent += 1) {
+    // 64 MB are more than any socket's buffers hold; after that it is only a matter of time.
+    if (sent < 6400) ann.publish('stalled:bytes', 'x'.repeat(10_000));
+    if (sent % 20 === 0 || sent >= 6400) await barrier(bob, ann);
+  }
+  const [{ id }, reason] = await left;
+  assert.equal(id, 'stalled');
+  assert.match(String(reason?.code ?? reason), /cut|ERR_SLOW_NODE/);
+  await assert.rejects(ann.request('stalled:x'), { code: 'ERR_UNKNOWN_NODE' });
+});
