@@ -5,6 +5,7 @@
 
 const { EventEmitter } = require('node:events');
 const native = require('../native.cjs');
+const { addressOrDefault } = require('./address.js');
 const { rethrow } = require('./calls.js');
 const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
@@ -31,7 +32,8 @@ class Bridge extends EventEmitter {
 
   constructor(...args) {
     super();
-    const options = parseBridgeOptions(args);
+    const parsed = parseBridgeOptions(args);
+    const options = { ...parsed, url: addressOrDefault(parsed.url) };
     try {
       this.#listen(options);
     } catch (error) {
@@ -106,7 +108,7 @@ class Bridge extends EventEmitter {
   }
 
   #listen({ url, mode, maxMessage, maxPending, stallTimeout, resumeTimeout }) {
-    const setup = { url: url ?? native.defaultAddress(), mode, maxMessage, maxPending, stallTimeout, resumeTimeout };
+    const setup = { url, mode, maxMessage, maxPending, stallTimeout, resumeTimeout };
     this.#native = new native.NativeBridge(setup, () => this.#drain());
     this.#keeper.start();
     rememberLastWords(this.#lastWords);

@@ -116,16 +116,19 @@ class Messenger {
   #promise(kind, number, args, timeout, signal) {
     // Made here, so that its stack leads to the caller; an outcome arrives on an empty stack.
     const trace = new Error();
-    return new Promise((resolve, reject) => {
-      this.#ask(kind, number, args, (error, values) => {
-        if (error !== null) return reject(traced(error, trace));
-        try {
-          resolve(outcomeOf(values));
-        } catch (replied) {
-          reject(replied);
-        }
-      }, timeout, signal);
-    });
+    let resolve;
+    let reject;
+    const promise = new Promise((...outcomes) => ([resolve, reject] = outcomes));
+    // Outside of the executor, whose throws would be rejections: bad arguments are the caller's, at once.
+    this.#ask(kind, number, args, (error, values) => {
+      if (error !== null) return reject(traced(error, trace));
+      try {
+        resolve(outcomeOf(values));
+      } catch (replied) {
+        reject(replied);
+      }
+    }, timeout, signal);
+    return promise;
   }
 
   /** Sends, and has `settle(error, args)` called once: with the reply, or why there is none. */

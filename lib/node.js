@@ -4,6 +4,7 @@
 
 const { EventEmitter } = require('node:events');
 const native = require('../native.cjs');
+const { addressOrDefault } = require('./address.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
 const { driver } = require('./driver.js');
@@ -42,7 +43,7 @@ class Node extends EventEmitter {
   constructor(...args) {
     super();
     const options = parseNodeOptions(args);
-    this.#options = { ...options, url: options.url ?? native.defaultAddress() };
+    this.#options = { ...options, url: addressOrDefault(options.url) };
     const inbound = new Inbound(this, this.#noticed());
     const { id, maxMessage, maxPending } = options;
     this.#native = new native.NativeNode({ id, maxMessage, maxPending, taskDriver: driver() === 'task' }, inbound.dispatch);

@@ -140,7 +140,7 @@ impl Dispatch {
 /// Makes a pending exception an uncaughtException, so that the remaining events are still delivered.
 ///
 /// SAFETY: for the current environment, with an exception pending.
-unsafe fn report(env: sys::napi_env) {
+pub unsafe fn report(env: sys::napi_env) {
     let mut error = ptr::null_mut();
     unsafe {
         sys::napi_get_and_clear_last_exception(env, &mut error);

@@ -12,7 +12,7 @@ use napi::{Env, JsValue, sys};
 use napi_derive::napi;
 
 use super::core::Core;
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, report};
 use super::hot;
 use super::thrown::Thrown;
 use super::wake::waker;
@@ -40,6 +40,16 @@ pub struct NodeSetup {
 pub struct NativeNode {
     core: Rc<Core>,
     task_driver: bool,
+}
+
+/// Checks an address.
+///
+/// # Errors
+/// ERR_INVALID_ARG for what is none; ENAMETOOLONG for a path that no socket can have.
+#[napi]
+pub fn check_address(url: String) -> Result<(), Thrown> {
+    url.parse::<Address>()?;
+    Ok(())
 }
 
 #[napi]
@@ -246,7 +256,13 @@ impl Turn {
             sys::napi_get_reference_value(self.env, self.function, &mut function);
             sys::napi_get_global(self.env, &mut this);
             if !function.is_null() {
-                sys::napi_make_callback(self.env, ptr::null_mut(), this, function, 0, ptr::null(), &mut result);
+                let no_arguments = ptr::null();
+                let status =
+                    sys::napi_make_callback(self.env, ptr::null_mut(), this, function, 0, no_arguments, &mut result);
+                // What a tick or microtask threw at the end of the call; N-API holds it back for its caller.
+                if status == sys::Status::napi_pending_exception {
+                    report(self.env);
+                }
             }
             sys::napi_close_handle_scope(self.env, scope);
         }

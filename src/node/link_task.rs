@@ -145,8 +145,8 @@ impl Link for TaskLink {
         let count = self.append(&mut state, slices);
         let unsent = |state: &mut State| state.outward_len > 0 && state.ended.is_none();
         let waited = self.pipe.shorter.wait_timeout_while(state, LAST_WORDS, unsent);
-        drop(waited);
-        Ok(count)
+        let in_time = waited.is_ok_and(|(_, waited)| !waited.timed_out());
+        if in_time { Ok(count) } else { Err(io::ErrorKind::TimedOut.into()) }
     }
 
     fn yield_write(&mut self) {
