@@ -106,3 +106,17 @@ test('a peer that never reads is cut with ERR_SLOW_NODE, and nobody else is dist
   assert.match(String(reason?.code ?? reason), /cut|ERR_SLOW_NODE/);
   await assert.rejects(ann.request('stalled:x'), { code: 'ERR_UNKNOWN_NODE' });
 });
+
+test('large messages to a peer that never reads are not heaped up in the bridge', LIMIT, async (t) => {
+  const bus = await openBus(t, { maxPending: 5_000_000 });
+  const [ann, bob] = await Promise.all([bus.node('ann', { maxPending: 5_000_000 }), bus.node('bob')]);
+  const stalled = await joinLegacy(t, bus, 'stalled');
+  stalled.pause();
+  const refused = collect(ann, 'undeliverable', ({ code }) => code);
+  const text = 'x'.repeat(100_000);
+  for (let sent = 0; sent < 1000 && refused.values.length === 0; sent += 1) {
+    ann.publish('stalled:text', text);
+    if (sent % 10 === 0) await barrier(bob, ann);
+  }
+  assert.deepEqual([...new Set(refused.values)], ['ERR_QUEUE_FULL'], 'not all of 100 MB can have been taken');
+});

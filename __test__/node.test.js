@@ -4,7 +4,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { EventEmitter, once } = require('node:events');
+const { EventEmitter } = require('node:events');
 const { Node, createNode } = require('..');
 const { Bus, LIMIT, barrier, openBus } = require('./support/bus');
 const { answer, collect, spy } = require('./support/watch');

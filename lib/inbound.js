@@ -11,6 +11,11 @@ const { DISPATCH, NOTICE } = require('./wire.js');
 /** The bridge's own events, in its own name only. */
 const PRESENCE = new Set(['node:join', 'node:leave']);
 
+/** Bit of `head`: the body is the only argument itself, a string. */
+const PLAIN = 1 << 29;
+/** Bits of `head` that say who sends what: kind, sender's slot, event's slot. */
+const WHO_AND_WHAT = 0x1fff_ffe7;
+
 class Inbound {
   #emitter;
   #notices;
@@ -19,6 +24,8 @@ class Inbound {
   /** Names by slot, told by NOTICE.NAME before they are used. Slot 0 is the bridge. */
   #names = [''];
   #acknowledging = false;
+  #lastKey = -1;
+  #lastReply = null;
 
   /** `notices`: what to do about the connection's own news, by name. */
   constructor(emitter, notices) {
@@ -49,54 +56,84 @@ class Inbound {
   dispatch = (head, correlation, body) => {
     const kind = head & 3;
     if (kind === DISPATCH.NOTICE) this.#notice(head >> 3, correlation, body);
-    else if (kind === DISPATCH.REPLY) this.#reply(correlation, (head >> 3) & 3, body);
-    else this.#deliver(kind === DISPATCH.BROADCAST, (head >> 5) & 0xfff, (head >> 17) & 0xfff, correlation, (head >> 3) & 3, body);
+    else if (kind === DISPATCH.REPLY) this.#reply(head, correlation, body);
+    else this.#deliver(head, correlation, body);
   };
 
-  #deliver(broadcast, fromSlot, eventSlot, correlation, encoding, body) {
-    const event = this.#names[eventSlot];
-    if (fromSlot === 0) return this.#own(event, encoding, body);
+  #deliver(head, correlation, body) {
+    const fromSlot = (head >> 5) & 0xfff;
+    const event = this.#names[(head >> 17) & 0xfff];
+    if (fromSlot === 0) return this.#own(event, (head >> 3) & 3, body);
+    const broadcast = (head & 1) === DISPATCH.BROADCAST;
     const from = this.#names[fromSlot];
     if (RESERVED_EVENTS.has(event)) {
       if (!broadcast) this.#messenger.refuse(from, event, correlation, 'ERR_RESERVED_EVENT', `'${event}' is not for others to emit`);
       return;
     }
-    let args;
-    try {
-      args = decode(encoding, body);
-    } catch (error) {
-      if (!broadcast) this.#messenger.refuse(from, event, correlation, 'ERR_PROTOCOL', error.message);
-      return;
-    }
-    const send = correlation === 0 ? null : (values) => this.#messenger.reply(from, correlation, values);
-    args.push(createReply(from, event, broadcast, send));
-    if (this.#emit(event, args) || broadcast) return;
+    const reply = correlation === 0 ? this.#noReply(head, from, event, broadcast) : this.#createReply(from, event, broadcast, correlation);
+    if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
     this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', `nothing listens for '${event}' there`);
   }
 
-  /** The bridge's own events; a node cannot make them. */
-  #own(event, encoding, body) {
-    if (PRESENCE.has(event)) this.#emit(event, decode(encoding, body));
-  }
-
-  #emit(event, args) {
+  /** Whether anybody listened. */
+  #deliverTo(head, event, body, reply, correlation) {
     try {
-      switch (args.length) {
-        case 1: return this.#emitter.emit(event, args[0]);
-        case 2: return this.#emitter.emit(event, args[0], args[1]);
-        case 3: return this.#emitter.emit(event, args[0], args[1], args[2]);
-        default: return this.#emitter.emit(event, ...args);
-      }
+      if (head & PLAIN) return this.#emitter.emit(event, body, reply);
+      const args = this.#decode(head, event, body, reply, correlation);
+      return args === null || this.#emit(event, args, reply);
     } catch (error) {
       rethrow(error);
       return true;
     }
   }
 
-  #reply(correlation, encoding, body) {
+  /** The arguments, or null when they cannot be read and the sender was told. */
+  #decode(head, event, body, reply, correlation) {
+    try {
+      return decode((head >> 3) & 3, body);
+    } catch (error) {
+      if (!reply.broadcast) this.#messenger.refuse(reply.from, event, correlation, 'ERR_PROTOCOL', error.message);
+      return null;
+    }
+  }
+
+  #emit(event, args, reply) {
+    switch (args.length) {
+      case 0: return this.#emitter.emit(event, reply);
+      case 1: return this.#emitter.emit(event, args[0], reply);
+      case 2: return this.#emitter.emit(event, args[0], args[1], reply);
+      default: return this.#emitter.emit(event, ...args, reply);
+    }
+  }
+
+  #createReply(from, event, broadcast, correlation) {
+    return createReply(from, event, broadcast, (values) => this.#messenger.reply(from, correlation, values));
+  }
+
+  /** Where none is wanted, one Reply that does nothing serves all messages of the same sender and event. */
+  #noReply(head, from, event, broadcast) {
+    const key = head & WHO_AND_WHAT;
+    if (key === this.#lastKey) return this.#lastReply;
+    this.#lastKey = key;
+    this.#lastReply = createReply(from, event, broadcast, null);
+    return this.#lastReply;
+  }
+
+  /** The bridge's own events; a node cannot make them. */
+  #own(event, encoding, body) {
+    if (!PRESENCE.has(event)) return;
+    try {
+      this.#emitter.emit(event, ...decode(encoding, body));
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
+  #reply(head, correlation, body) {
+    if (head & PLAIN) return this.#calls.settle(correlation, null, [body]);
     let args;
     try {
-      args = decode(encoding, body);
+      args = decode((head >> 3) & 3, body);
     } catch (error) {
       return this.#calls.settle(correlation, error, null);
     }
@@ -115,6 +152,7 @@ class Inbound {
     switch (notice) {
       case NOTICE.NAME:
         this.#names[correlation] = body;
+        this.#lastKey = -1;
         break;
       case NOTICE.FAILED:
         this.#calls.settle(correlation, errorOf(body), null);

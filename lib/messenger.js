@@ -6,7 +6,7 @@ const { abortError, fromNative } = require('./errors.js');
 const { checkEvent, checkMethod, parseTarget } = require('./options.js');
 const { outcomeOf } = require('./reply.js');
 const { needsPacking, pack, packClone, stringify } = require('./values.js');
-const { ENCODING, KIND, REFUSALS } = require('./wire.js');
+const { ENCODING, FORM, KIND, REFUSALS, RETRY } = require('./wire.js');
 
 /** Targets remembered on both sides; names come in few kinds, and a program that makes them up must not grow. */
 const MAX_TARGETS = 4096;
@@ -25,6 +25,8 @@ class Messenger {
   #undeliverable;
   /** What was sent without a callback while there is no link; null while there is one. */
   #unsent = [];
+  /** Whether to wait for 'drain'; kept here because senders ask after every message. */
+  needDrain = false;
 
   /** `undeliverable(target, event, error)` hears of messages that nobody waits for. */
   constructor(native, functions, calls, { serialization }, undeliverable) {
@@ -43,7 +45,7 @@ class Messenger {
   /** A directed event; `callback` may be undefined. */
   publish(target, args, callback, timeout, signal) {
     const number = this.#targets.get(target) ?? this.#addTarget(target, parseTarget(target));
-    if (callback === undefined) this.#post(KIND.MESSAGE, number, args, target, target.slice(target.indexOf(':') + 1));
+    if (callback === undefined) this.#post(KIND.MESSAGE, number, args, target);
     else this.#ask(KIND.MESSAGE, number, args, callbackOf(callback), timeout, signal);
   }
 
@@ -54,13 +56,13 @@ class Messenger {
 
   broadcast(event, args) {
     checkEvent(event);
-    this.#post(KIND.BROADCAST, this.#eventTarget(event), args, event, event);
+    this.#post(KIND.BROADCAST, this.#eventTarget(event), args, event);
   }
 
   rpc(method, args, callback, timeout, signal) {
     checkMethod(method);
     const number = this.#eventTarget(method);
-    if (callback === undefined) this.#post(KIND.RPC, number, args, method, method);
+    if (callback === undefined) this.#post(KIND.RPC, number, args, method);
     else this.#ask(KIND.RPC, number, args, callbackOf(callback), timeout, signal);
   }
 
@@ -92,6 +94,7 @@ class Messenger {
   /** The link is there: what waited for it is on its way. */
   online() {
     this.#unsent = null;
+    this.needDrain = this.#native.needDrain;
   }
 
   /** The link is gone: what is sent from now on waits for the next. */
@@ -103,7 +106,7 @@ class Messenger {
   end(error) {
     const unsent = this.#unsent ?? [];
     this.#unsent = null;
-    for (const [target, event] of unsent) process.nextTick(this.#undeliverable, target, event, error);
+    for (const [kind, target] of unsent) process.nextTick(() => this.#lose(kind, target, error));
   }
 
   /** One write at the end of the tick for all that is sent in it. */
@@ -152,22 +155,34 @@ class Messenger {
     }, timeout);
   }
 
-  #post(kind, number, args, target, event) {
+  #post(kind, number, args, target) {
     const refused = this.#transmit(kind, number, NONE, args);
-    if (refused < 0) process.nextTick(this.#undeliverable, target, event, this.#refusal(refused));
-    else if (this.#unsent !== null) this.#unsent.push([target, event]);
+    if (refused < 0) process.nextTick(() => this.#lose(kind, target, this.#refusal(refused)));
+    else if (this.#unsent !== null) this.#unsent.push([kind, target]);
   }
 
+  #lose(kind, target, error) {
+    const event = kind === KIND.MESSAGE ? target.slice(target.indexOf(':') + 1) : target;
+    this.#undeliverable(target, event, error);
+  }
+
+  /** Returns the correlation of a request, 0 for anything else that was sent, or minus what refused it. */
   #transmit(kind, number, extra, args) {
     const result = this.#encodeAndSend(kind, number, extra, args);
-    this.scheduleFlush();
-    return result;
+    if (!this.#flushing) this.scheduleFlush();
+    if (result < 0) return result;
+    this.needDrain = (result & 1) === 1;
+    return result >> 1;
   }
 
   #encodeAndSend(kind, number, extra, args) {
     if (this.#advanced) {
       const { encoding, body } = packClone(args);
-      return this.#send(kind | encoding << 8, number, extra, body);
+      return this.#send(kind | encoding << 8 | FORM.BYTES, number, extra, body);
+    }
+    if (args.length === 1 && typeof args[0] === 'string') {
+      const result = this.#send(kind | FORM.STRING, number, extra, args[0]);
+      if (result !== RETRY) return result;
     }
     if (!needsPacking(args)) return this.#send(kind, number, extra, stringify(args));
     const { text, parts } = pack(args);
@@ -180,7 +195,7 @@ class Messenger {
   }
 
   #eventTarget(event) {
-    return this.#nodeTarget('', event);
+    return this.#targets.get(event) ?? this.#addTarget(event, { node: '', event });
   }
 
   #nodeTarget(node, event) {

@@ -80,7 +80,7 @@ class Node extends EventEmitter {
   }
 
   get needDrain() {
-    return this.#native.needDrain;
+    return this.#messenger.needDrain;
   }
 
   publish(target, ...args) {
@@ -267,7 +267,10 @@ class Node extends EventEmitter {
         if (this.#left !== null) this.#close(closedError('the node has left'), true);
         else this.#connection.lost(error);
       },
-      drain: () => this.emit('drain'),
+      drain: () => {
+        this.#messenger.needDrain = false;
+        this.emit('drain');
+      },
       left: () => this.#close(closedError('the node has left'), true),
       ended: (values) => {
         this.#close(closedError('the bus was closed'), true);

@@ -8,6 +8,12 @@ const KIND = Object.freeze({ MESSAGE: 0x10, BROADCAST: 0x11, RPC: 0x12, REPLY: 0
 /** How a body's bytes are to be read; see lib/values.js. */
 const ENCODING = Object.freeze({ JSON: 0, PACKED: 1 });
 
+/** What the body given to `send` is: JSON text (0), bytes, or a string that is the only argument. */
+const FORM = Object.freeze({ BYTES: 1 << 12, STRING: 2 << 12 });
+
+/** What `send` returns for a string that needs escapes. */
+const RETRY = -(2 ** 31);
+
 /** Kinds of calls of a node's dispatch function: the low bits of `head`. */
 const DISPATCH = Object.freeze({ MESSAGE: 0, BROADCAST: 1, REPLY: 2, NOTICE: 3 });
 
@@ -23,4 +29,4 @@ const REFUSALS = new Map([
   [10, ['ERR_TOO_LARGE', ({ maxMessage }) => `the message exceeds maxMessage, ${maxMessage} bytes here and at the bridge`]],
 ]);
 
-module.exports = { DISPATCH, ENCODING, KIND, NOTICE, REFUSALS };
+module.exports = { DISPATCH, ENCODING, FORM, KIND, NOTICE, REFUSALS, RETRY };

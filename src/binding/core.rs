@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Entered};
 use crate::bridge::server::LARGE_BUFFERS;
 use crate::error::{Error, Result, os_code};
 use crate::node::client::{Client, Phase};
@@ -130,10 +130,18 @@ impl Core {
 
     /// Gives JavaScript what the client has to say.
     pub fn deliver_events(&self) {
+        if self.client.borrow().has_events()
+            && let Some(entered) = self.dispatch.enter()
+        {
+            self.deliver_to(&entered);
+        }
+    }
+
+    fn deliver_to(&self, entered: &Entered) {
         loop {
             let event = self.client.borrow_mut().poll_event();
             let Some(event) = event else { return };
-            self.dispatch.deliver(event);
+            entered.deliver(event);
         }
     }
 
@@ -177,12 +185,13 @@ impl Core {
 
     fn feed(&self, input: Bytes) -> Result<()> {
         let mut frames = self.client.borrow_mut().frames(input)?;
+        let Some(entered) = self.dispatch.enter() else { return Ok(()) };
         while let Some(frame) = frames.next()? {
             let event = self.client.borrow_mut().handle_frame(&frame)?;
             if let Some(event) = event {
-                self.dispatch.deliver(event);
+                entered.deliver(event);
             }
-            self.deliver_events();
+            self.deliver_to(&entered);
             if self.link.borrow().is_none() {
                 // A listener ended the link, or the node.
                 break;
@@ -195,8 +204,10 @@ impl Core {
         self.detach();
         self.client.borrow_mut().disconnected("the link to the bridge was lost before the reply came");
         self.deliver_events();
-        if self.client.borrow().phase() != Phase::Closed {
-            self.dispatch.lost(error);
+        if self.client.borrow().phase() != Phase::Closed
+            && let Some(entered) = self.dispatch.enter()
+        {
+            entered.lost(error);
         }
     }
 }

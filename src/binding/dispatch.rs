@@ -2,7 +2,8 @@
 //!
 //! `dispatch(head, correlation, body)`, where head packs four numbers so that a call passes few values:
 //! bits 0–2 the kind (0 message, 1 broadcast, 2 reply, 3 everything else), 3–4 the body's encoding, 5–16 the slot of
-//! the sender's name, 17–28 the slot of the event's. Of kind 3 the bits from 3 on are a [`Notice`]. The body is a
+//! the sender's name, 17–28 the slot of the event's, 29 whether the body is the only argument itself, a plain string,
+//! instead of the JSON text of all arguments. Of kind 3 the bits from 3 on are a [`Notice`]. The body is a
 //! string (JSON text) or a Buffer (other encodings); of a notice a JSON text.
 #![allow(unsafe_code)]
 
@@ -11,6 +12,7 @@ use std::ptr;
 
 use napi::sys;
 
+use super::plain::only_string;
 use crate::error::Error;
 use crate::node::receiving::{Event, Payload};
 use crate::pool::Lease;
@@ -60,16 +62,43 @@ impl Dispatch {
         Self { env, function: reference }
     }
 
+    /// Enters JavaScript for a batch of events; `None` when the environment is ending.
+    pub fn enter(&self) -> Option<Entered> {
+        let (mut scope, mut function, mut this) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: called on the environment's thread only, as all of a node is; the scope is closed by `Entered`.
+        unsafe {
+            if sys::napi_open_handle_scope(self.env, &mut scope) != sys::Status::napi_ok {
+                return None;
+            }
+            sys::napi_get_reference_value(self.env, self.function, &mut function);
+            sys::napi_get_undefined(self.env, &mut this);
+        }
+        let entered = Entered { env: self.env, scope, function, this };
+        (!function.is_null()).then_some(entered)
+    }
+}
+
+/// The way into JavaScript, open for a batch of events.
+pub struct Entered {
+    env: sys::napi_env,
+    scope: sys::napi_handle_scope,
+    function: sys::napi_value,
+    this: sys::napi_value,
+}
+
+impl Entered {
     /// Calls JavaScript with one event. What its listeners throw is theirs to handle there.
     pub fn deliver(&self, event: Event<'_>) {
         self.in_scope(|env| match event {
             Event::Delivery { kind, from, event, correlation, encoding, body } => {
                 let broadcast = u32::from(kind == kind::BROADCAST);
                 let head = broadcast | bits(encoding) << 3 | u32::from(from) << 5 | u32::from(event) << 17;
-                self.call(env, head, correlation, body_value(env, encoding, body));
+                let (plain, body) = argument_value(env, encoding, body);
+                self.call(env, head | u32::from(plain) << 29, correlation, body);
             }
             Event::Reply { correlation, encoding, body } => {
-                self.call(env, 2 | bits(encoding) << 3, correlation, body_value(env, encoding, body));
+                let (plain, body) = argument_value(env, encoding, body);
+                self.call(env, 2 | bits(encoding) << 3 | u32::from(plain) << 29, correlation, body);
             }
             Event::Ended { encoding, body } => {
                 self.notify(env, Notice::Ended, bits(encoding), body_value(env, encoding, body));
@@ -95,9 +124,10 @@ impl Dispatch {
         self.in_scope(|env| self.notify_json(env, Notice::Lost, 0, &[error.code(), error.message()]));
     }
 
+    /// A scope of its own for each event, so that a large batch keeps no garbage.
     fn in_scope(&self, act: impl FnOnce(sys::napi_env)) {
         let mut scope = ptr::null_mut();
-        // SAFETY: called on the environment's thread only, as all of a node is; open and close are paired.
+        // SAFETY: within the outer scope; open and close are paired.
         unsafe {
             if sys::napi_open_handle_scope(self.env, &mut scope) != sys::Status::napi_ok {
                 return;
@@ -117,23 +147,28 @@ impl Dispatch {
     }
 
     fn call(&self, env: sys::napi_env, head: u32, correlation: u32, body: sys::napi_value) {
-        let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         let mut arguments = [ptr::null_mut(), ptr::null_mut(), body];
         // SAFETY: within a handle scope of the current environment; all values are fresh. When the environment is
         // ending the calls fail, and the event with it.
         unsafe {
-            sys::napi_get_reference_value(env, self.function, &mut function);
-            sys::napi_get_undefined(env, &mut this);
             sys::napi_create_uint32(env, head, &mut arguments[0]);
             sys::napi_create_uint32(env, correlation, &mut arguments[1]);
-            if function.is_null() || body.is_null() {
+            if body.is_null() {
                 return;
             }
-            let status = sys::napi_call_function(env, this, function, 3, arguments.as_ptr(), &mut result);
+            let (count, values, mut result) = (arguments.len(), arguments.as_ptr(), ptr::null_mut());
+            let status = sys::napi_call_function(env, self.this, self.function, count, values, &mut result);
             if status == sys::Status::napi_pending_exception {
                 report(env);
             }
         }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // SAFETY: the innermost open scope, opened by `enter`.
+        unsafe { sys::napi_close_handle_scope(self.env, self.scope) };
     }
 }
 
@@ -150,6 +185,16 @@ pub unsafe fn report(env: sys::napi_env) {
 
 const fn bits(encoding: Encoding) -> u32 {
     encoding as u32
+}
+
+/// The body, or its only argument where that is a plain string: then the first is true.
+fn argument_value(env: sys::napi_env, encoding: Encoding, body: Payload<'_>) -> (bool, sys::napi_value) {
+    if encoding == Encoding::Json
+        && let Some(string) = only_string(body.bytes())
+    {
+        return (true, latin1_value(env, string));
+    }
+    (false, body_value(env, encoding, body))
 }
 
 fn body_value(env: sys::napi_env, encoding: Encoding, body: Payload<'_>) -> sys::napi_value {
@@ -192,16 +237,19 @@ unsafe extern "C" fn give_back(_env: sys::napi_env, _data: *mut c_void, hint: *m
 
 /// A string value. ASCII, the common case, is a plain copy in the engine.
 fn text_value(env: sys::napi_env, bytes: &[u8]) -> sys::napi_value {
-    let mut value = ptr::null_mut();
-    let (data, len) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
-    // SAFETY: the bytes are copied during the call; what is not UTF-8 becomes U+FFFD.
-    unsafe {
-        if bytes.is_ascii() {
-            sys::napi_create_string_latin1(env, data, len, &mut value);
-        } else {
-            sys::napi_create_string_utf8(env, data, len, &mut value);
-        }
+    if bytes.is_ascii() {
+        return latin1_value(env, bytes);
     }
+    let (data, len, mut value) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize, ptr::null_mut());
+    // SAFETY: the bytes are copied during the call; what is not UTF-8 becomes U+FFFD.
+    unsafe { sys::napi_create_string_utf8(env, data, len, &mut value) };
+    value
+}
+
+fn latin1_value(env: sys::napi_env, bytes: &[u8]) -> sys::napi_value {
+    let (data, len, mut value) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize, ptr::null_mut());
+    // SAFETY: the bytes are copied during the call.
+    unsafe { sys::napi_create_string_latin1(env, data, len, &mut value) };
     value
 }
 

@@ -1,8 +1,10 @@
 //! The calls of the hot path, made through N-API directly: a generated wrapper would cost more than the work.
 //!
-//! - `send(head, target, extra, body)`: head is kind | encoding << 8; extra is the correlation of a REPLY, else the
-//!   milliseconds to wait for a reply (0: for ever, -1: none wanted); body is a string or a Uint8Array.
-//!   Returns the request's correlation, 0 where there is none, or minus the wire number of an error's code.
+//! - `send(head, target, extra, body)`: head is kind | encoding << 8 | form << 12; the form says what body is: 0 a JSON
+//!   text, 1 a Uint8Array, 2 a string that is the only argument, to be quoted here. extra is the correlation of a
+//!   REPLY, else the milliseconds to wait for a reply (0: for ever, -1: none wanted).
+//!   Returns twice the request's correlation (0 where there is none), plus 1 when the sender should wait for 'drain';
+//!   or minus the wire number of an error's code; or [`RETRY`] for a string that needs escapes.
 //! - `sendParts(head, target, extra, text, parts)`: the body is the parts, each padded to 8 bytes, then the text.
 //! - `flush()` writes what waits. `turn()` connects, reads, delivers and writes; 1 when something is to be
 //!   acknowledged by a later flush, which a reply may bring.
@@ -16,6 +18,7 @@ use std::rc::Rc;
 use napi::sys;
 
 use super::core::Core;
+use super::plain::is_plain;
 use crate::error::Code;
 use crate::node::body::BodyWriter;
 use crate::node::sending::Letter;
@@ -23,6 +26,12 @@ use crate::wire::frame::{Encoding, MAX_INLINE, kind};
 
 /// Above this many queued bytes a send writes at once instead of at the tick's end.
 const FLUSH_AT: usize = 64 * 1024;
+
+/// What `send` returns for a string that is to be sent as JSON text instead.
+const RETRY: i32 = i32::MIN;
+
+const FORM_BYTES: u32 = 1;
+const FORM_STRING: u32 = 2;
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
@@ -59,14 +68,14 @@ unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut
 unsafe extern "C" fn send(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     let (core, [head, target, extra, body]) = unsafe { call::<4>(env, info) };
     guard(env, || {
-        let letter = unsafe { letter(env, core, head, target, extra) };
-        let sent = match unsafe { bytes_of(env, body) } {
-            Some(bytes) => {
-                let mut body = core.client.borrow().body();
-                body.write(bytes);
-                core.client.borrow_mut().send(letter, body)
-            }
-            None => unsafe { send_text(env, core, letter, body) },
+        let (letter, form) = unsafe { letter(env, core, head, target, extra) };
+        let sent = match form {
+            FORM_BYTES => unsafe { send_bytes(env, core, letter, body) },
+            FORM_STRING => match unsafe { send_string(env, core, letter, body) } {
+                Some(sent) => sent,
+                None => return RETRY,
+            },
+            _ => unsafe { send_text(env, core, letter, body) },
         };
         finish(core, sent)
     })
@@ -75,7 +84,7 @@ unsafe extern "C" fn send(env: sys::napi_env, info: sys::napi_callback_info) -> 
 unsafe extern "C" fn send_parts(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     let (core, [head, target, extra, text, parts]) = unsafe { call::<5>(env, info) };
     guard(env, || {
-        let letter = unsafe { letter(env, core, head, target, extra) };
+        let (letter, _) = unsafe { letter(env, core, head, target, extra) };
         let mut body = core.client.borrow().body();
         unsafe { join(env, text, parts, &mut body) };
         let sent = core.client.borrow_mut().send(letter, body);
@@ -128,7 +137,7 @@ fn finish(core: &Core, sent: Result<u32, Code>) -> i32 {
     }
     match sent {
         // Correlations stay below 2^30.
-        Ok(correlation) => correlation as i32,
+        Ok(correlation) => (correlation as i32) << 1 | i32::from(core.client.borrow().need_drain()),
         Err(code) => -i32::from(code as u8),
     }
 }
@@ -139,7 +148,7 @@ unsafe fn letter(
     head: sys::napi_value,
     target: sys::napi_value,
     extra: sys::napi_value,
-) -> Letter {
+) -> (Letter, u32) {
     let (mut packed, mut number, mut extra_value) = (0, 0, -1);
     // SAFETY: our own JavaScript passes numbers; anything else leaves the defaults.
     unsafe {
@@ -147,13 +156,44 @@ unsafe fn letter(
         sys::napi_get_value_uint32(env, target, &mut number);
         sys::napi_get_value_int32(env, extra, &mut extra_value);
     }
-    let (kind, encoding) = (packed as u8, Encoding::from_bits((packed >> 8) as u8));
-    if kind == kind::REPLY {
-        return Letter { kind, target: number, encoding, ask: None, correlation: extra_value.unsigned_abs(), now: 0 };
-    }
-    let ask = u32::try_from(extra_value).ok();
+    let (kind, encoding, form) = (packed as u8, Encoding::from_bits((packed >> 8) as u8), packed >> 12);
+    let (ask, correlation) = match kind {
+        kind::REPLY => (None, extra_value.unsigned_abs()),
+        _ => (u32::try_from(extra_value).ok(), 0),
+    };
     let now = if ask.is_some() { core.now() } else { 0 };
-    Letter { kind, target: number, encoding, ask, correlation: 0, now }
+    (Letter { kind, target: number, encoding, ask, correlation, now }, form)
+}
+
+unsafe fn send_bytes(env: sys::napi_env, core: &Core, letter: Letter, bytes: sys::napi_value) -> Result<u32, Code> {
+    let mut body = core.client.borrow().body();
+    if let Some(bytes) = unsafe { bytes_of(env, bytes) } {
+        body.write(bytes);
+    }
+    core.client.borrow_mut().send(letter, body)
+}
+
+/// The commonest message, one short plain string, without a detour over JSON text. `None`: it is not of that kind.
+unsafe fn send_string(
+    env: sys::napi_env,
+    core: &Core,
+    letter: Letter,
+    text: sys::napi_value,
+) -> Option<Result<u32, Code>> {
+    let most = unsafe { utf8_bound(env, text) };
+    if most + 4 > MAX_INLINE {
+        return None;
+    }
+    let mut plain = false;
+    let sent = core.client.borrow_mut().send_if(letter, |out| {
+        out.extend_from_slice(b"[\"");
+        let start = out.len();
+        unsafe { append_text(env, text, most, out) };
+        plain = is_plain(&out[start..]);
+        out.extend_from_slice(b"\"]");
+        plain
+    });
+    plain.then_some(sent)
 }
 
 unsafe fn send_text(env: sys::napi_env, core: &Core, letter: Letter, text: sys::napi_value) -> Result<u32, Code> {

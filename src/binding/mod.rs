@@ -5,6 +5,7 @@ mod core;
 mod dispatch;
 mod hot;
 mod node;
+mod plain;
 mod teardown;
 mod thrown;
 mod wake;

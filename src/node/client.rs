@@ -160,6 +160,11 @@ impl Client {
         self.events.pop_front()
     }
 
+    /// Whether [`poll_event`](Self::poll_event) has something.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     // ---- the link ---------------------------------------------------------------------------------------------
 
     /// There is a link: greet.

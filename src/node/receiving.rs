@@ -24,6 +24,16 @@ pub enum Payload<'a> {
     Owned(Lease),
 }
 
+impl Payload<'_> {
+    /// The bytes, wherever they lie.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Borrowed(bytes) => bytes,
+            Payload::Owned(bytes) => bytes.bytes(),
+        }
+    }
+}
+
 /// What the node's process is to be told.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -181,11 +191,7 @@ impl Client {
     }
 
     fn refused<'a>(&mut self, head: Head, body: Payload<'a>) -> Result<Option<Event<'a>>> {
-        let bytes = match &body {
-            Payload::Borrowed(bytes) => bytes,
-            Payload::Owned(bytes) => bytes.as_ref(),
-        };
-        let (code, text) = decode_refusal(bytes)?;
+        let (code, text) = decode_refusal(body.bytes())?;
         let (node, event) = self.names_of(&head)?;
         if head.correlation == 0 {
             return Ok(Some(Event::Undeliverable { node, event, code }));

@@ -51,21 +51,30 @@ impl Client {
     /// Sends a body that `write` appends, which must be at most [`MAX_INLINE`] bytes: no copy on the way.
     ///
     /// # Errors
-    /// `Closed`, `QueueFull`.
+    /// `Closed`, `QueueFull`, `TooLarge`.
     pub fn send_with(&mut self, letter: Letter, write: impl FnOnce(&mut Vec<u8>)) -> Result<u32, Code> {
+        self.send_if(letter, |out| {
+            write(out);
+            true
+        })
+    }
+
+    /// The same, unless `write` says that it is not to be: then nothing happened, and 0 is returned.
+    pub fn send_if(&mut self, letter: Letter, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Result<u32, Code> {
         self.check(0)?;
-        let (peer, event) = self.slots(letter.target);
+        let slots = self.slots(letter.target);
         let out = self.out.tail(&mut self.spares);
         let start = out.len();
         // The head is written over these zeros when the body's length is known, and with it that it may go.
         out.resize(start + ROUTED_LEN, 0);
-        write(out);
+        let wanted = write(out);
         let body_len = out.len() - start - ROUTED_LEN;
-        if let Err(code) = self.check(body_len as u64) {
+        let allowed = self.check(body_len as u64);
+        if !wanted || allowed.is_err() {
             self.out.same_tail().truncate(start);
-            return Err(code);
+            return allowed.map(|()| 0);
         }
-        let head = self.head(letter, (peer, event));
+        let head = self.head(letter, slots);
         head.encode_at(body_len, &mut self.out.same_tail()[start..]);
         self.count(charge(body_len as u64));
         Ok(head.correlation)
