@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::dispatch::{Dispatch, Entered};
-use crate::bridge::server::LARGE_BUFFERS;
+use crate::bridge::server::BUSY_BUFFERS;
 use crate::error::{Error, Result, os_code};
 use crate::node::client::{Client, Phase};
 use crate::node::link::Link;
@@ -34,8 +34,8 @@ pub struct Core {
     pub client: RefCell<Client>,
     link: RefCell<Option<Box<dyn Link>>>,
     connected: Cell<bool>,
-    /// Whether the link's kernel buffers are those of large messages.
-    large: Cell<bool>,
+    /// Whether the link has ever been full: then its kernel buffers are large.
+    busy: Cell<bool>,
     pub dispatch: Dispatch,
     start: Instant,
 }
@@ -47,7 +47,7 @@ impl Core {
             client: client.into(),
             link: RefCell::default(),
             connected: Cell::new(false),
-            large: Cell::new(false),
+            busy: Cell::new(false),
             dispatch,
             start: Instant::now(),
         })
@@ -61,7 +61,7 @@ impl Core {
     /// Uses `link` from now on; its callback leads to [`turn`](Self::turn).
     pub fn attach(&self, link: Box<dyn Link>) {
         self.connected.set(false);
-        self.large.set(false);
+        self.busy.set(false);
         self.link.replace(Some(link));
     }
 
@@ -110,9 +110,6 @@ impl Core {
         let mut link = self.link.borrow_mut();
         let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return };
         let mut client = self.client.borrow_mut();
-        if client.is_large() && !self.large.replace(true) {
-            link.set_buffers(LARGE_BUFFERS);
-        }
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = client.transmit().slices(&mut slices);
@@ -122,7 +119,14 @@ impl Core {
             if budget == 0 {
                 return link.yield_write();
             }
-            let Ok(written) = write(link, &slices[..count]) else { return };
+            let written = match write(link, &slices[..count]) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.busy.replace(true) => {
+                    link.set_buffers(BUSY_BUFFERS);
+                    continue;
+                }
+                Err(_) => return,
+            };
             client.written(written);
             budget = budget.saturating_sub(written);
         }

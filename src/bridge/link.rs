@@ -57,8 +57,6 @@ pub struct Link {
     pub held_by: Option<LinkKey>,
     /// Whether the driver has been told of bytes to write.
     pub dirty: bool,
-    /// Whether it has carried a large message: big kernel buffers pay.
-    pub large: bool,
 }
 
 /// What the other side speaks.
@@ -134,7 +132,6 @@ impl Link {
             holding: Vec::new(),
             held_by: None,
             dirty: false,
-            large: false,
         }
     }
 
@@ -193,7 +190,6 @@ impl Link {
     /// Appends a chunk of a large message.
     pub fn push_chunk(&mut self, stream: u32, flags: u8, body: &Body<'_>, in_flight: InFlight, spares: &mut Spares) {
         let Wire::Native(native) = &mut self.wire else { return };
-        self.large = true;
         native.in_flight.push_back(in_flight);
         encode_chunk_head(stream, flags, body.bytes.len(), self.out.tail(spares));
         self.push_body(body, spares);

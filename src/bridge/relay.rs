@@ -94,8 +94,6 @@ impl Router {
         } else {
             self.begin_relay(sender, head, (peer, event), watched, total)?
         };
-        self.link(link).large = true;
-        self.mark_dirty(link);
         self.link(link).native()?.relays.insert(stream, relay);
         Ok(())
     }

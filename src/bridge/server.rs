@@ -29,8 +29,8 @@ use crate::wire::frame::Encoding;
 const READ_LEN: usize = 256 * 1024;
 /// Bytes of read buffers kept for the next reads.
 const KEPT_READS: usize = 8 * 1024 * 1024;
-/// Kernel buffers of a link that carries large messages; others keep the system's.
-pub const LARGE_BUFFERS: usize = 4 * 1024 * 1024;
+/// Kernel buffers of a link that was full once; others keep the system's. They save a busy link most of its writes.
+pub const BUSY_BUFFERS: usize = 4 * 1024 * 1024;
 /// How often time is told to a router that wants to know.
 const TICK: Duration = Duration::from_millis(250);
 /// How often the path is checked to still be ours.
@@ -144,8 +144,8 @@ struct LinkIo {
     wake: Notify,
     wants_write: Cell<bool>,
     over: Cell<bool>,
-    /// Whether its kernel buffers are those of large messages.
-    large: Cell<bool>,
+    /// Whether it has ever been full: then its kernel buffers are large.
+    busy: Cell<bool>,
 }
 
 impl Server {
@@ -211,7 +211,7 @@ impl Server {
             wake: Notify::new(),
             wants_write: Cell::new(false),
             over: Cell::new(false),
-            large: Cell::new(false),
+            busy: Cell::new(false),
         });
         self.links.borrow_mut().insert(key, io.clone());
         if !admitted {
@@ -292,9 +292,6 @@ impl Server {
 
     fn flush(&self, key: LinkKey, io: &LinkIo) {
         let mut router = self.router.borrow_mut();
-        if router.link(key).large && !io.large.replace(true) {
-            io.stream.set_buffers(LARGE_BUFFERS);
-        }
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = router.link(key).out.slices(&mut slices);
@@ -304,6 +301,9 @@ impl Server {
             }
             match io.stream.try_write_vectored(&slices[..count]) {
                 Ok(written) => router.written(key, written, self.now()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !io.busy.replace(true) => {
+                    io.stream.set_buffers(BUSY_BUFFERS);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !io.wants_write.replace(true) {
                         io.wake.notify_one();

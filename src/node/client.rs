@@ -87,7 +87,6 @@ pub struct Client {
     pub(super) leave_sent: bool,
     /// Whether LEAVE waits until all is settled.
     pub(super) patient: bool,
-    pub(super) large: bool,
     pub(super) events: VecDeque<Event<'static>>,
 }
 
@@ -120,7 +119,6 @@ impl Client {
             acknowledged: 0,
             leave_sent: false,
             patient: true,
-            large: false,
             events: VecDeque::new(),
         }
     }
@@ -143,11 +141,6 @@ impl Client {
     /// Bytes of one message that this node and its bridge take.
     pub fn max_message(&self) -> u64 {
         self.max_message
-    }
-
-    /// Whether it has sent or got a large message: big kernel buffers pay.
-    pub fn is_large(&self) -> bool {
-        self.large
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do; client time.

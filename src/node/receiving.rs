@@ -150,7 +150,6 @@ impl Client {
 
     fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
         if head.is_large() {
-            self.large = true;
             let (stream, total) = decode_large_head(body)?;
             let names = self.names_of(&head)?;
             if total > self.config.max_message {

@@ -100,7 +100,6 @@ impl Client {
         let stream = self.outgoing.add(to, body.into_chunks()).ok_or(Code::QueueFull)?;
         let slots = self.slots(letter.target);
         let head = self.head(letter, slots);
-        self.large = true;
         let head = Head { flags: head.flags | flag::LARGE, ..head };
         let opening = large_head(stream, total);
         let out = self.out.tail(&mut self.spares);
