@@ -228,10 +228,21 @@ test('close removes the socket', LIMIT, async (t) => {
 test('close does not remove what took its place', LIMIT, async (t) => {
   const bus = new Bus(t);
   await bus.host();
+  bus.bridge.on('error', () => {}); // it may notice before it is closed
   fs.unlinkSync(bus.path);
   const untouched = keepsake(bus.path);
   await bus.bridge.close();
   untouched();
+});
+
+test('a bridge whose socket is taken away says so, and goes on for those who are there', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  await bus.host();
+  const [ann, bob] = await bus.nodes('ann', 'bob');
+  const told = new Promise((resolve) => bus.bridge.once('error', resolve));
+  fs.unlinkSync(bus.path);
+  assert.ok((await told).message.includes(bus.path));
+  await barrier(ann, bob);
 });
 
 test('process.exit removes the socket', LIMIT, async (t) => {

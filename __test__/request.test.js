@@ -256,3 +256,14 @@ test('handle wants a name and a function', LIMIT, async (t) => {
     assert.throws(() => ann.handle(...wrong), { name: 'TypeError', code: 'ERR_INVALID_ARG' });
   }
 });
+
+test('an event has one handler: a second is refused until the first is taken off', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await bus.nodes('ann', 'bob');
+  const first = () => 'first';
+  bob.handle('ask', first);
+  assert.throws(() => bob.handle('ask', () => 'second'), { name: 'TypeError', code: 'ERR_INVALID_ARG' });
+  assert.equal(await ann.request('bob:ask'), 'first');
+  bob.off('ask', first).handle('ask', () => 'second');
+  assert.equal(await ann.request('bob:ask'), 'second');
+});

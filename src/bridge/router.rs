@@ -25,7 +25,7 @@ use crate::wire::frame::Encoding;
 /// Milliseconds a connection may take to say who it is.
 const HANDSHAKE_TIMEOUT: u64 = 10_000;
 /// Bytes a node may have unsettled before it should pause: enough to keep a link busy, too little to hurt anybody.
-pub const WINDOW: u64 = 8 * 1024 * 1024;
+pub const WINDOW: u64 = 2 * 1024 * 1024;
 
 /// What the host set.
 #[derive(Clone, Copy, Debug)]
