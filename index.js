@@ -30,4 +30,4 @@ const lazy = {
     return native.defaultAddress();
   },
 };
-Object.defineProperty(module.exports, 'DEFAULT_ADDRESS', { enumerable: true, get: function () { return lazy.address; } });
+Object.defineProperty(module.exports, 'DEFAULT_ADDRESS', { enumerable: true, get() { return lazy.address; } });

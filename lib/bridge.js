@@ -143,9 +143,15 @@ class Bridge extends EventEmitter {
       case 'call': return this.#call(event);
       case 'join': return this.emit('node:join', JSON.parse(event.text));
       case 'leave': return this.emit('node:leave', JSON.parse(event.text), event.from);
-      case 'trouble': return this.emit('error', fromNative(event.from, event.text));
+      case 'trouble': return this.#trouble(fromNative(event.from, event.text));
       case 'ended': return this.#over();
     }
+  }
+
+  /** What does not end the bridge must not end its process either, if nobody listens. */
+  #trouble(error) {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+    else process.emitWarning(error);
   }
 
   #over() {

@@ -2,14 +2,20 @@
 
 // What a listener gets as its last argument, and how a handler's outcome becomes a reply.
 
-/** A Reply: a function with from, event and broadcast. `send(args)` is called by the first call only. */
+const { rethrow } = require('./calls.js');
+
+/**
+ * A Reply: a function with from, event and broadcast. `send(args)` is called by the first call only, which returns
+ * true; null: none is wanted.
+ */
 function createReply(from, event, broadcast, send) {
   let replied = send === null;
   const reply = (...args) => {
-    if (replied) return;
+    if (replied) return false;
     send(args);
     // Only now: when the arguments cannot travel, send throws, and the listener may reply with something else.
     replied = true;
+    return true;
   };
   reply.from = from;
   reply.event = event;
@@ -25,10 +31,10 @@ function replyWith(handler) {
     try {
       outcome = handler.apply(this, args);
     } catch (error) {
-      reply(asError(error));
+      fail(reply, error);
       return;
     }
-    if (typeof outcome?.then === 'function') outcome.then((value) => answer(reply, value), (error) => reply(asError(error)));
+    if (typeof outcome?.then === 'function') outcome.then((value) => answer(reply, value), (error) => fail(reply, error));
     else answer(reply, outcome);
   }
   // off(event, handler) finds the listener by this, as it does for once().
@@ -43,6 +49,11 @@ function answer(reply, value) {
   } catch (error) {
     reply(error);
   }
+}
+
+/** An error that nobody waits for is the process's uncaught exception, as that of any listener. */
+function fail(reply, error) {
+  if (!reply(asError(error))) rethrow(error);
 }
 
 function asError(thrown) {

@@ -8,6 +8,7 @@ use super::link::{Body, LinkKey, Wire};
 use super::member::{Departure, MemberKey};
 use super::membership::Newcomer;
 use super::router::Router;
+use super::settling::{InFlight, Settlements};
 use super::symbols::Symbol;
 use crate::error::{Code, Result};
 use crate::wire::frame::{Encoding, Head, flag, kind};
@@ -22,6 +23,10 @@ pub struct LegacyLink {
     input: BytesMut,
     decoder: LegacyDecoder,
     encoder: LegacyEncoder,
+    /// What was queued and is not yet written, with the count of bytes written when it is. This wire acknowledges
+    /// nothing, so written is settled.
+    unwritten: VecDeque<(u64, InFlight)>,
+    written: u64,
     asks: FxHashMap<u32, Ask>,
     ask_order: VecDeque<u32>,
     last_ask: u32,
@@ -60,6 +65,19 @@ impl LegacyLink {
             self.ask_order.pop_front();
         }
         Some(ask)
+    }
+
+    /// `count` bytes more are written.
+    pub fn wrote(&mut self, count: usize, settlements: &mut Settlements) {
+        self.written += count as u64;
+        while self.unwritten.front().is_some_and(|(end, _)| *end <= self.written) {
+            self.unwritten.pop_front().into_iter().for_each(|(_, frame)| settlements.frame(frame));
+        }
+    }
+
+    /// Takes what will never be written.
+    pub fn abandon(&mut self) -> impl Iterator<Item = InFlight> + use<> {
+        std::mem::take(&mut self.unwritten).into_iter().map(|(_, frame)| frame)
     }
 
     /// Answers a question with an error; the original's errors are strings.
@@ -241,6 +259,7 @@ impl Router {
         head: Head,
         event: Option<Symbol>,
         body: &[u8],
+        in_flight: InFlight,
     ) {
         let max = usize::try_from(self.limits.max_message).unwrap_or(usize::MAX);
         let link = self.members[receiver.place as usize].link;
@@ -264,6 +283,22 @@ impl Router {
                     .and_then(|args| legacy.encoder.publish(out, &from, head.correlation, &name, &args)),
             })
         });
+        let state = &mut self.links[link.0 as usize];
+        let (Wire::Legacy(legacy), None | Some(Ok(()))) = (&mut state.wire, &sent) else {
+            self.settlements.frame(in_flight);
+            return self.refuse_legacy(sender, receiver, &head, event, sent);
+        };
+        legacy.unwritten.push_back((legacy.written + state.out.len() as u64, in_flight));
+    }
+
+    fn refuse_legacy(
+        &mut self,
+        sender: MemberKey,
+        receiver: MemberKey,
+        head: &Head,
+        event: Option<Symbol>,
+        sent: Option<Result<()>>,
+    ) {
         if let Some(Err(error)) = sent {
             self.counters.undeliverable.increment();
             let peer = self.members[receiver.place as usize].id;

@@ -74,7 +74,11 @@ impl Router {
 
     /// What the link's node will never acknowledge is settled; what it had begun to say is taken back.
     fn abandon_link(&mut self, link: LinkKey) {
-        let Wire::Native(native) = &mut self.links[link.0 as usize].wire else { return };
+        let native = match &mut self.links[link.0 as usize].wire {
+            Wire::Native(native) => native,
+            Wire::Legacy(legacy) => return legacy.abandon().for_each(|frame| self.settlements.frame(frame)),
+            Wire::Undecided(_) => return,
+        };
         for frame in native.abandon() {
             self.settlements.frame(frame);
         }

@@ -9,7 +9,7 @@ use super::router::Router;
 use super::routing::watched;
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::wire::frame::{Head, decode_large_head, flag, kind, large_head, malformed};
 use crate::wire::reader::Arrived;
 
@@ -19,7 +19,9 @@ pub const MAX_RELAYS: usize = 1024;
 /// One large message whose opening has come and whose end has not.
 #[derive(Debug)]
 pub struct Relay {
-    /// Body bytes still to come.
+    /// Body bytes in all.
+    pub total: u64,
+    /// Those still to come.
     pub left: u64,
     /// Who gets the chunks, and the stream's number on their links.
     pub to: Vec<(MemberKey, u32)>,
@@ -87,6 +89,7 @@ impl Router {
             return Err(malformed("a large message that is empty, open already, or one too many"));
         }
         let watched = watched(sender, &head, total);
+        let collecting: u64 = relays.values().filter(|relay| relay.collected.is_some()).map(|relay| relay.total).sum();
         let relay = if total > self.limits.max_message {
             self.settlements.message(watched);
             self.too_large(sender, &head, (peer, event), total, self.limits.max_message);
@@ -94,8 +97,31 @@ impl Router {
         } else {
             self.begin_relay(sender, head, (peer, event), watched, total)?
         };
+        let relay = self.bound_collection(sender, &head, (peer, event), relay, collecting);
         self.link(link).native()?.relays.insert(stream, relay);
         Ok(())
+    }
+
+    /// What is collected here is bounded for each sender: beyond, it is told so, and its chunks are passed over.
+    fn bound_collection(
+        &mut self,
+        sender: MemberKey,
+        head: &Head,
+        names: (Option<Symbol>, Option<Symbol>),
+        mut relay: Relay,
+        collecting: u64,
+    ) -> Relay {
+        let most = self.limits.max_message.max(self.limits.max_pending as u64);
+        if relay.collected.is_none() || collecting + relay.total <= most {
+            return relay;
+        }
+        self.counters.undeliverable.increment();
+        if head.kind != kind::REPLY {
+            let text = format!("{collecting} bytes of large messages are on their way to peers that take no chunks");
+            self.refuse(sender, names, head.correlation, Code::QueueFull, &text);
+        }
+        self.forget_collected(&mut relay);
+        relay
     }
 
     fn begin_relay(
@@ -158,7 +184,7 @@ impl Router {
             body: Vec::new(),
             readers: Readers::Legacy(legacy),
         });
-        Relay { left: total, to, fate, collected }
+        Relay { total, left: total, to, fate, collected }
     }
 
     /// More of a large message.
@@ -211,10 +237,14 @@ impl Router {
             }
             Readers::Legacy(receivers) => {
                 for receiver in receivers {
-                    self.settlements.frame(relay.fate.in_flight());
-                    if self.is_member(receiver) {
-                        self.deliver_legacy(sender, receiver, head, event, &body);
+                    let in_flight = relay.fate.in_flight();
+                    if !self.is_member(receiver) {
+                        self.settlements.frame(in_flight);
+                        continue;
                     }
+                    self.deliver_legacy(sender, receiver, head, event, &body, in_flight);
+                    let link = self.members[receiver.place as usize].link;
+                    self.hold_if_full(sender, link);
                 }
             }
         }
@@ -222,8 +252,8 @@ impl Router {
     }
 
     /// The sender gave up, or is gone: receivers forget what came.
-    pub(super) fn abort_relay(&mut self, relay: Relay) {
-        for (receiver, stream) in relay.to {
+    pub(super) fn abort_relay(&mut self, mut relay: Relay) {
+        for (receiver, stream) in std::mem::take(&mut relay.to) {
             if self.is_member(receiver) {
                 let link = self.members[receiver.place as usize].link;
                 let nothing = Body::small(&[]);
@@ -234,19 +264,30 @@ impl Router {
                 self.settlements.frame(relay.fate.in_flight());
             }
         }
-        if let Some(Collected { event: Some(event), .. }) = relay.collected {
-            self.symbols.release(event);
+        self.forget_collected(&mut relay);
+    }
+
+    /// Those who would have got it whole will not.
+    fn forget_collected(&mut self, relay: &mut Relay) {
+        let Some(Collected { event, readers, .. }) = relay.collected.take() else { return };
+        let readers = match readers {
+            Readers::Host => 1,
+            Readers::Legacy(readers) => readers.len(),
+        };
+        for _ in 0..readers {
+            self.settlements.frame(relay.fate.in_flight());
         }
+        event.into_iter().for_each(|event| self.symbols.release(event));
     }
 }
 
 impl Relay {
     fn ignored(total: u64) -> Self {
-        Self { left: total, to: Vec::new(), fate: Fate::Ignored, collected: None }
+        Self { total, left: total, to: Vec::new(), fate: Fate::Ignored, collected: None }
     }
 
     fn collecting(head: Head, event: Option<Symbol>, readers: Readers, watched: Watched, total: u64) -> Self {
         let collected = Some(Collected { head, event, body: Vec::new(), readers });
-        Self { left: total, to: Vec::new(), fate: Fate::Directed(watched), collected }
+        Self { total, left: total, to: Vec::new(), fate: Fate::Directed(watched), collected }
     }
 }

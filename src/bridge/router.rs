@@ -142,9 +142,13 @@ impl Router {
         let state = &mut self.links[link.0 as usize];
         state.out.advance(count, &mut self.spares);
         state.progress = now;
+        if let Wire::Legacy(legacy) = &mut state.wire {
+            legacy.wrote(count, &mut self.settlements);
+        }
         if state.out.len() <= half {
             self.release_held(link);
         }
+        self.tell_settled();
     }
 
     /// Time has passed. Needed about once a second while [`needs_ticks`](Self::needs_ticks).

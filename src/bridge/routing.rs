@@ -165,10 +165,7 @@ impl Router {
                 in_flight,
                 (&mut self.symbols, &mut self.spares),
             ),
-            _ => {
-                self.settlements.frame(in_flight);
-                self.deliver_legacy(sender, receiver, head, event, body.bytes());
-            }
+            _ => self.deliver_legacy(sender, receiver, head, event, body.bytes(), in_flight),
         }
         self.mark_dirty(link);
         self.hold_if_full(sender, link);

@@ -268,11 +268,17 @@ impl Server {
     /// Writes what has something to write, tells the host, wakes who was held.
     fn pump(&self) {
         let mut dirty = self.dirty.take();
-        self.router.borrow_mut().take_dirty(&mut dirty);
-        for key in dirty.drain(..) {
-            let io = self.links.borrow().get(&key).cloned();
-            if let Some(io) = io {
-                self.flush(key, &io);
+        loop {
+            // What was written may settle messages, of which others are to be told.
+            self.router.borrow_mut().take_dirty(&mut dirty);
+            if dirty.is_empty() {
+                break;
+            }
+            for key in dirty.drain(..) {
+                let io = self.links.borrow().get(&key).cloned();
+                if let Some(io) = io {
+                    self.flush(key, &io);
+                }
             }
         }
         self.router.borrow_mut().take_resumed(&mut dirty);

@@ -114,7 +114,7 @@ impl Client {
                 }
                 Ok(None)
             }
-            kind::WELCOME => {
+            kind::WELCOME if self.phase == Phase::Greeting => {
                 let welcome = Welcome::decode(payload)?;
                 self.phase = Phase::Online;
                 self.max_message = self.config.max_message.min(welcome.max_message);
@@ -126,7 +126,7 @@ impl Client {
                 let (code, text) = decode_reject(payload)?;
                 Ok(Some(Event::Rejected { code, text: text.to_owned() }))
             }
-            kind::LEFT => Ok(Some(Event::Left)),
+            kind::LEFT if self.leave_sent => Ok(Some(Event::Left)),
             kind::CLOSE => {
                 Ok(Some(Event::Ended { encoding: close_encoding(&frame.raw), body: Payload::Borrowed(payload) }))
             }

@@ -18,7 +18,10 @@ mod scratch;
 
 use std::io;
 
+// Without the binding nobody starts a connection.
+#[cfg_attr(not(feature = "napi"), allow(unused_imports))]
 pub use connect::{Connecting, Target, connect, finish};
+#[cfg_attr(not(feature = "napi"), allow(unused_imports))]
 pub use private_dir::default_address;
 pub use socket_file::SocketFile;
 pub use stream::Stream;
