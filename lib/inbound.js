@@ -61,18 +61,35 @@ class Inbound {
   };
 
   #deliver(head, correlation, body) {
+    // Most messages are like the one before: from the same node, of the same event, with no reply wanted.
+    const key = head & WHO_AND_WHAT;
+    if (key !== this.#lastKey && !this.#recognize(key, head, correlation, body)) return;
+    const { from, event, broadcast } = this.#lastReply;
+    const reply = correlation === 0 ? this.#lastReply : this.#createReply(from, event, broadcast, correlation);
+    if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
+    this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', `nothing listens for '${event}' there`);
+  }
+
+  /**
+   * Notes who sends what, as a Reply that does nothing and serves all messages without a reply; false when it is not
+   * for listeners.
+   */
+  #recognize(key, head, correlation, body) {
     const fromSlot = (head >> 5) & 0xfff;
     const event = this.#names[(head >> 17) & 0xfff];
-    if (fromSlot === 0) return this.#own(event, (head >> 3) & 3, body);
     const broadcast = (head & 1) === DISPATCH.BROADCAST;
+    if (fromSlot === 0) {
+      this.#own(event, (head >> 3) & 3, body);
+      return false;
+    }
     const from = this.#names[fromSlot];
     if (RESERVED_EVENTS.has(event)) {
       if (!broadcast) this.#messenger.refuse(from, event, correlation, 'ERR_RESERVED_EVENT', `'${event}' is not for others to emit`);
-      return;
+      return false;
     }
-    const reply = correlation === 0 ? this.#noReply(head, from, event, broadcast) : this.#createReply(from, event, broadcast, correlation);
-    if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
-    this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', `nothing listens for '${event}' there`);
+    this.#lastKey = key;
+    this.#lastReply = Object.freeze(createReply(from, event, broadcast, null));
+    return true;
   }
 
   /** Whether anybody listened. */
@@ -108,15 +125,6 @@ class Inbound {
 
   #createReply(from, event, broadcast, correlation) {
     return createReply(from, event, broadcast, (values) => this.#messenger.reply(from, correlation, values));
-  }
-
-  /** Where none is wanted, one Reply that does nothing serves all messages of the same sender and event. */
-  #noReply(head, from, event, broadcast) {
-    const key = head & WHO_AND_WHAT;
-    if (key === this.#lastKey) return this.#lastReply;
-    this.#lastKey = key;
-    this.#lastReply = createReply(from, event, broadcast, null);
-    return this.#lastReply;
   }
 
   /** The bridge's own events; a node cannot make them. */

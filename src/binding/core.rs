@@ -156,6 +156,9 @@ impl Core {
         for _ in 0..READS {
             let Some((input, more)) = self.read()? else { break };
             self.feed(input)?;
+            if self.client.borrow().acknowledgement_urgent() {
+                self.flush();
+            }
             if !more {
                 break;
             }

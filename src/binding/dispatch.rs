@@ -7,6 +7,7 @@
 //! string (JSON text) or a Buffer (other encodings); of a notice a JSON text.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
@@ -64,102 +65,148 @@ impl Dispatch {
 
     /// Enters JavaScript for a batch of events; `None` when the environment is ending.
     pub fn enter(&self) -> Option<Entered> {
-        let (mut scope, mut function, mut this) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let mut scope = ptr::null_mut();
         // SAFETY: called on the environment's thread only, as all of a node is; the scope is closed by `Entered`.
         unsafe {
             if sys::napi_open_handle_scope(self.env, &mut scope) != sys::Status::napi_ok {
                 return None;
             }
-            sys::napi_get_reference_value(self.env, self.function, &mut function);
-            sys::napi_get_undefined(self.env, &mut this);
         }
-        let entered = Entered { env: self.env, scope, function, this };
-        (!function.is_null()).then_some(entered)
+        let mut entered = Entered {
+            env: self.env,
+            scope,
+            function: ptr::null_mut(),
+            this: ptr::null_mut(),
+            zero: ptr::null_mut(),
+            head: Cell::new((0, ptr::null_mut())),
+            batch: Cell::new(ptr::null_mut()),
+            delivered: Cell::new(0),
+        };
+        // SAFETY: within the scope just opened; a reference that is gone leaves null.
+        unsafe {
+            sys::napi_get_reference_value(self.env, self.function, &mut entered.function);
+            sys::napi_get_undefined(self.env, &mut entered.this);
+            sys::napi_create_uint32(self.env, 0, &mut entered.zero);
+        }
+        (!entered.function.is_null()).then_some(entered)
     }
 }
+
+/// Events that share one inner handle scope: few enough that a large batch keeps no garbage.
+const EVENTS_PER_SCOPE: u32 = 32;
 
 /// The way into JavaScript, open for a batch of events.
 pub struct Entered {
     env: sys::napi_env,
+    /// The outer scope, in which the values below live.
     scope: sys::napi_handle_scope,
     function: sys::napi_value,
     this: sys::napi_value,
+    zero: sys::napi_value,
+    /// The head of the last event in the inner scope, and its value: one sender's messages mostly come in a row.
+    head: Cell<(u32, sys::napi_value)>,
+    /// The inner scope, or null.
+    batch: Cell<sys::napi_handle_scope>,
+    delivered: Cell<u32>,
 }
 
 impl Entered {
     /// Calls JavaScript with one event. What its listeners throw is theirs to handle there.
     pub fn deliver(&self, event: Event<'_>) {
-        self.in_scope(|env| match event {
+        let env = self.env;
+        match event {
             Event::Delivery { kind, from, event, correlation, encoding, body } => {
                 let broadcast = u32::from(kind == kind::BROADCAST);
                 let head = broadcast | bits(encoding) << 3 | u32::from(from) << 5 | u32::from(event) << 17;
-                let (plain, body) = argument_value(env, encoding, body);
-                self.call(env, head | u32::from(plain) << 29, correlation, body);
+                self.call_with(head, correlation, |env| argument_value(env, encoding, body));
             }
             Event::Reply { correlation, encoding, body } => {
-                let (plain, body) = argument_value(env, encoding, body);
-                self.call(env, 2 | bits(encoding) << 3 | u32::from(plain) << 29, correlation, body);
+                self.call_with(2 | bits(encoding) << 3, correlation, |env| argument_value(env, encoding, body));
             }
             Event::Ended { encoding, body } => {
-                self.notify(env, Notice::Ended, bits(encoding), body_value(env, encoding, body));
+                self.notify(Notice::Ended, bits(encoding), |env| body_value(env, encoding, body));
             }
             Event::Name { slot, name } => {
-                self.notify(env, Notice::Name, u32::from(slot), text_value(env, name.as_bytes()));
+                self.notify(Notice::Name, u32::from(slot), |env| text_value(env, name.as_bytes()));
             }
-            Event::Online(welcome) => self.notify_json(env, Notice::Online, 0, &[&welcome.pid.to_string()]),
-            Event::Rejected { code, text } => self.notify_json(env, Notice::Rejected, 0, &[code.as_str(), &text]),
+            Event::Online(welcome) => self.notify_json(Notice::Online, 0, &[&welcome.pid.to_string()]),
+            Event::Rejected { code, text } => self.notify_json(Notice::Rejected, 0, &[code.as_str(), &text]),
             Event::Failed { correlation, code, text } => {
-                self.notify_json(env, Notice::Failed, correlation, &[code.as_str(), &text]);
+                self.notify_json(Notice::Failed, correlation, &[code.as_str(), &text]);
             }
             Event::Undeliverable { node, event, code } => {
-                self.notify_json(env, Notice::Undeliverable, 0, &[&node, &event, code.as_str()]);
+                self.notify_json(Notice::Undeliverable, 0, &[&node, &event, code.as_str()]);
             }
-            Event::Drain => self.notify_json(env, Notice::Drain, 0, &[]),
-            Event::Left => self.notify_json(env, Notice::Left, 0, &[]),
-        });
+            Event::Drain => self.notify_json(Notice::Drain, 0, &[]),
+            Event::Left => self.notify_json(Notice::Left, 0, &[]),
+        }
+        let delivered = self.delivered.get() + 1;
+        self.delivered.set(delivered);
+        if delivered % EVENTS_PER_SCOPE == 0 {
+            self.head.set((0, ptr::null_mut()));
+            close_scope(env, self.batch.take());
+        }
     }
 
     /// The link is gone.
     pub fn lost(&self, error: &Error) {
-        self.in_scope(|env| self.notify_json(env, Notice::Lost, 0, &[error.code(), error.message()]));
+        self.notify_json(Notice::Lost, 0, &[error.code(), error.message()]);
     }
 
-    /// A scope of its own for each event, so that a large batch keeps no garbage.
-    fn in_scope(&self, act: impl FnOnce(sys::napi_env)) {
-        let mut scope = ptr::null_mut();
-        // SAFETY: within the outer scope; open and close are paired.
-        unsafe {
-            if sys::napi_open_handle_scope(self.env, &mut scope) != sys::Status::napi_ok {
-                return;
-            }
-            act(self.env);
-            sys::napi_close_handle_scope(self.env, scope);
-        }
+    fn notify(&self, notice: Notice, correlation: u32, body: impl FnOnce(sys::napi_env) -> sys::napi_value) {
+        self.call_with(KIND_NOTICE | (notice as u32) << 3, correlation, |env| (false, body(env)));
     }
 
-    fn notify(&self, env: sys::napi_env, notice: Notice, correlation: u32, body: sys::napi_value) {
-        self.call(env, KIND_NOTICE | (notice as u32) << 3, correlation, body);
-    }
-
-    fn notify_json(&self, env: sys::napi_env, notice: Notice, correlation: u32, fields: &[&str]) {
+    fn notify_json(&self, notice: Notice, correlation: u32, fields: &[&str]) {
         let json = serde_json::Value::from(fields).to_string();
-        self.notify(env, notice, correlation, text_value(env, json.as_bytes()));
+        self.notify(notice, correlation, |env| text_value(env, json.as_bytes()));
     }
 
-    fn call(&self, env: sys::napi_env, head: u32, correlation: u32, body: sys::napi_value) {
-        let mut arguments = [ptr::null_mut(), ptr::null_mut(), body];
-        // SAFETY: within a handle scope of the current environment; all values are fresh. When the environment is
-        // ending the calls fail, and the event with it.
+    /// `body` makes the last argument, and says whether it is the only argument itself.
+    fn call_with(&self, head: u32, correlation: u32, body: impl FnOnce(sys::napi_env) -> (bool, sys::napi_value)) {
+        if self.batch.get().is_null() {
+            let mut scope = ptr::null_mut();
+            // SAFETY: within the outer scope; closed after a few events, or with it.
+            unsafe { sys::napi_open_handle_scope(self.env, &mut scope) };
+            self.batch.set(scope);
+        }
+        let (plain, body) = body(self.env);
+        let head = self.head_value(head | u32::from(plain) << 29);
+        self.call([head, self.number_value(correlation), body]);
+    }
+
+    fn head_value(&self, head: u32) -> sys::napi_value {
+        let (known, value) = self.head.get();
+        if known == head && !value.is_null() {
+            return value;
+        }
+        let value = self.number_value(head);
+        self.head.set((head, value));
+        value
+    }
+
+    fn number_value(&self, number: u32) -> sys::napi_value {
+        if number == 0 {
+            return self.zero;
+        }
+        let mut value = ptr::null_mut();
+        // SAFETY: within a handle scope.
+        unsafe { sys::napi_create_uint32(self.env, number, &mut value) };
+        value
+    }
+
+    fn call(&self, arguments: [sys::napi_value; 3]) {
+        // When the environment is ending the calls fail, and the event with it.
+        if arguments.iter().any(|value| value.is_null()) {
+            return;
+        }
+        let mut result = ptr::null_mut();
+        // SAFETY: within handle scopes of the current environment.
         unsafe {
-            sys::napi_create_uint32(env, head, &mut arguments[0]);
-            sys::napi_create_uint32(env, correlation, &mut arguments[1]);
-            if body.is_null() {
-                return;
-            }
-            let (count, values, mut result) = (arguments.len(), arguments.as_ptr(), ptr::null_mut());
-            let status = sys::napi_call_function(env, self.this, self.function, count, values, &mut result);
+            let (count, values) = (arguments.len(), arguments.as_ptr());
+            let status = sys::napi_call_function(self.env, self.this, self.function, count, values, &mut result);
             if status == sys::Status::napi_pending_exception {
-                report(env);
+                report(self.env);
             }
         }
     }
@@ -167,8 +214,16 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // SAFETY: the innermost open scope, opened by `enter`.
-        unsafe { sys::napi_close_handle_scope(self.env, self.scope) };
+        close_scope(self.env, self.batch.take());
+        close_scope(self.env, self.scope);
+    }
+}
+
+/// Closes the innermost scope; null is none.
+fn close_scope(env: sys::napi_env, scope: sys::napi_handle_scope) {
+    if !scope.is_null() {
+        // SAFETY: callers close in the reverse order of opening.
+        unsafe { sys::napi_close_handle_scope(env, scope) };
     }
 }
 

@@ -23,6 +23,8 @@ use crate::wire::reader::FrameReader;
 /// Chunks are added to the queue only below this, so that a small message never waits behind more.
 const CHUNKS_BELOW: usize = 256 * 1024;
 
+/// Frames after which an acknowledgement no longer waits for replies to share its write.
+const URGENT: u64 = 512;
 /// Bytes of large bodies that a node keeps for the next ones when JavaScript is done with them.
 const KEPT_BODIES: usize = 16 * 1024 * 1024;
 
@@ -256,6 +258,11 @@ impl Client {
     /// Whether the bridge is owed an acknowledgement, which the next [`transmit`](Self::transmit) adds.
     pub fn acknowledgement_due(&self) -> bool {
         self.received != self.acknowledged
+    }
+
+    /// Whether so much is unacknowledged that the senders may be waiting for it.
+    pub fn acknowledgement_urgent(&self) -> bool {
+        self.received - self.acknowledged >= URGENT
     }
 
     /// Bytes that are ready to be written.
