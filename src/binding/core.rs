@@ -17,6 +17,8 @@ use crate::pool::Pool;
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
+/// Bytes read behind the piece of a large message: the head of the next piece, and few of its bytes.
+const REST_LEN: usize = 4 * 1024;
 /// Bytes of read buffers that a thread keeps.
 const KEPT_READS: usize = 1024 * 1024;
 /// Reads of one turn; then other handles of the loop get theirs.
@@ -181,11 +183,36 @@ impl Core {
     fn read(&self) -> Result<Option<(Bytes, bool)>> {
         let mut link = self.link.borrow_mut();
         let Some(link) = link.as_deref_mut() else { return Ok(None) };
-        let mut buffer = BUFFERS.with(|buffers| buffers.lease(READ_LEN));
+        if let Some(read) = self.read_body(link)? {
+            return Ok(read);
+        }
+        // In the midst of a large message a short read finds the head of the next piece; the piece then goes directly.
+        let wanted = if self.client.borrow().is_receiving() && link.reads_directly() { REST_LEN } else { READ_LEN };
+        let mut buffer = BUFFERS.with(|buffers| buffers.lease(wanted));
         match link.read(buffer.bytes_mut()) {
             Ok(0) => Err(broken(&io::ErrorKind::UnexpectedEof.into())),
-            Ok(count) => Ok(Some((buffer.freeze(), count >= READ_LEN / 2))),
+            Ok(count) => Ok(Some((buffer.freeze(), count >= wanted / 2))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(broken(&error)),
+        }
+    }
+
+    /// The same in the midst of a large message, whose bytes go straight to where JavaScript will see them. `None`:
+    /// there is none.
+    fn read_body(&self, link: &mut dyn Link) -> Result<Option<Option<(Bytes, bool)>>> {
+        if !link.reads_directly() {
+            return Ok(None);
+        }
+        let mut client = self.client.borrow_mut();
+        let Some((body, most)) = client.body_to_fill() else { return Ok(None) };
+        let mut rest = BUFFERS.with(|buffers| buffers.lease(REST_LEN));
+        match link.read_into(body, most, rest.bytes_mut()) {
+            Ok((0, 0)) => Err(broken(&io::ErrorKind::UnexpectedEof.into())),
+            Ok((count, _)) => {
+                client.filled(count)?;
+                Ok(Some(Some((rest.freeze(), count == most))))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(None)),
             Err(error) => Err(broken(&error)),
         }
     }

@@ -68,6 +68,32 @@ impl Inbox {
         self.senders.entry(from).or_default().push_back(held);
     }
 
+    /// The body of an open large message and how many bytes it still lacks, to be read into directly.
+    pub fn body(&mut self, stream: u32) -> Option<(&mut Vec<u8>, usize)> {
+        let queue = self.senders.get_mut(self.streams.get(&stream)?)?;
+        let held = queue.iter_mut().find(|held| held.left > 0 && held.stream == stream)?;
+        let left = usize::try_from(held.left).ok()?;
+        if held.body.bytes().is_empty() {
+            held.body = self.pool.lease(usize::try_from(held.total).ok()?);
+        }
+        Some((held.body.bytes_mut(), left))
+    }
+
+    /// `count` bytes were read into it; returns what has become deliverable.
+    pub fn filled(&mut self, stream: u32, count: usize) -> Vec<Held> {
+        let Some(from) = self.streams.get(&stream).cloned() else { return Vec::new() };
+        let Some(queue) = self.senders.get_mut(&from) else { return Vec::new() };
+        let Some(held) = queue.iter_mut().find(|held| held.left > 0 && held.stream == stream) else {
+            return Vec::new();
+        };
+        held.left -= count as u64;
+        if held.left > 0 {
+            return Vec::new();
+        }
+        self.streams.remove(&stream);
+        self.release(&from)
+    }
+
     /// More of a large message; returns what has become deliverable.
     pub fn chunk(&mut self, stream: u32, bytes: &[u8], abort: bool) -> Result<Vec<Held>> {
         let unknown = || malformed("a chunk of a large message that is not open");

@@ -16,6 +16,13 @@ pub trait Link {
     /// Reads into the spare capacity of `buffer`: 0 at the end, `WouldBlock` when there is nothing yet.
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize>;
 
+    /// Whether [`read_into`](Self::read_into) saves a copy.
+    fn reads_directly(&self) -> bool;
+
+    /// Reads up to `most` bytes into the spare capacity of `body`, and what comes behind them into that of `rest`; how
+    /// many went where.
+    fn read_into(&mut self, body: &mut Vec<u8>, most: usize, rest: &mut Vec<u8>) -> io::Result<(usize, usize)>;
+
     /// Writes a part of `slices`. After `WouldBlock` the callback comes when there is room again.
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 

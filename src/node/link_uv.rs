@@ -14,7 +14,7 @@ use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{MaybeUninitSlice, Socket};
 
 use super::link::Link;
 use crate::transport::{Connecting, finish};
@@ -228,6 +228,25 @@ impl Link for LoopLink {
         // SAFETY: recv has initialized that many bytes of the spare capacity.
         unsafe { buffer.set_len(buffer.len() + count) };
         Ok(count)
+    }
+
+    fn reads_directly(&self) -> bool {
+        true
+    }
+
+    fn read_into(&mut self, body: &mut Vec<u8>, most: usize, rest: &mut Vec<u8>) -> io::Result<(usize, usize)> {
+        let spare = body.spare_capacity_mut();
+        let most = most.min(spare.len());
+        let slices = &mut [MaybeUninitSlice::new(&mut spare[..most]), MaybeUninitSlice::new(rest.spare_capacity_mut())];
+        self.socket.recv_vectored(slices).map(|(count, _)| {
+            let (first, second) = (count.min(most), count.saturating_sub(most));
+            // SAFETY: recv has initialized that many bytes of each spare capacity, in this order.
+            unsafe {
+                body.set_len(body.len() + first);
+                rest.set_len(rest.len() + second);
+            }
+            (first, second)
+        })
     }
 
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

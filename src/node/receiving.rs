@@ -17,6 +17,9 @@ use crate::wire::frame::{
 };
 use crate::wire::reader::{Arrived, Frames};
 
+/// Fewer bytes are read with others and copied.
+const WORTH_READING_DIRECTLY: usize = 32 * 1024;
+
 /// A body: where it lies in the input, or put together from chunks.
 #[derive(Debug)]
 pub enum Payload<'a> {
@@ -73,6 +76,29 @@ impl Client {
             }
         }
         self.reader.push(input)
+    }
+
+    /// Whether a large message is under way.
+    pub fn is_receiving(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// Where the next bytes of the link belong, if they are many of one large message: its body, and how many they are
+    /// at the most. Read there, they are not copied again; [`filled`](Self::filled) says how many came.
+    pub fn body_to_fill(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        let (stream, left) = self.reader.open_chunk_left().filter(|&(_, left)| left >= WORTH_READING_DIRECTLY)?;
+        let (body, lacking) = self.inbox.body(stream)?;
+        Some((body, left.min(lacking)))
+    }
+
+    /// `count` bytes were read into that body.
+    ///
+    /// # Errors
+    /// As [`frames`](Self::frames).
+    pub fn filled(&mut self, count: usize) -> Result<()> {
+        let Some((stream, _)) = self.reader.open_chunk_left() else { return Ok(()) };
+        self.received += u64::from(self.reader.skip(count));
+        self.inbox.filled(stream, count).into_iter().try_for_each(|held| self.release(held))
     }
 
     /// One frame; at most one event comes of it directly, others by [`poll_event`](Self::poll_event).

@@ -69,6 +69,20 @@ impl FrameReader {
         Ok(Frames { items: [first, Some(Item::Whole(input)), last], item: 0, at: 0 })
     }
 
+    /// The chunk in the midst of which the last read ended: its stream, and the bytes it still lacks. Whoever puts them
+    /// where they belong without [`push`](Self::push) tells [`skip`](Self::skip).
+    pub fn open_chunk_left(&self) -> Option<(u32, usize)> {
+        self.open.filter(|open| open.flags == 0).map(|open| (open.stream, open.left))
+    }
+
+    /// `count` bytes of the open chunk came another way; returns whether it ends with them.
+    pub fn skip(&mut self, count: usize) -> bool {
+        let Some(OpenChunk { stream, flags, left }) = self.open else { return false };
+        let left = left.saturating_sub(count);
+        self.open = (left > 0).then_some(OpenChunk { stream, flags, left });
+        left == 0
+    }
+
     /// The end, or more, of what an earlier read began.
     fn continued(&mut self, input: &mut Bytes) -> Result<Option<Item>> {
         if self.open.is_some() {
