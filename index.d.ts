@@ -309,10 +309,13 @@ export class Bridge extends TypedEmitter<BridgeEvents> {
   /** Ids and facts of the nodes on the bus. */
   nodes(): NodeInfo[];
 
+  /** What was counted since the bridge started. */
+  stats(): BridgeStats;
+
   /**
    * Answers `node.rpc(method, …)` and `node.call(method, …)`.
    * @param handler gets `(...args, reply)`; the value it returns or resolves to is the reply, its throw or rejection
-   *   the error. One per method: a second takes the place of the first.
+   *   the error. One per method: a second throws ERR_INVALID_ARG.
    */
   handle(method: string, handler: (...args: any[]) => any): this;
 
@@ -422,7 +425,7 @@ export class Node extends TypedEmitter<NodeEvents> {
 
   /**
    * Answers an event: a listener (same arguments) whose return value or promise is the reply, its throw or rejection
-   * the error. One per event: a second takes the place of the first.
+   * the error. One per event: a second throws ERR_INVALID_ARG; `off(event, handler)` makes room.
    *
    * ```js
    * node.handle('sum', (a, b) => a + b);
@@ -448,7 +451,7 @@ export class Node extends TypedEmitter<NodeEvents> {
   readonly needDrain: boolean;
 
   /**
-   * Leaves the bus. Everything sent before is delivered first, then 'close'. Idempotent.
+   * Leaves the bus. Everything sent before is delivered first (receivers get five seconds to take it). Idempotent.
    * @param force at once, with 'leave.force': what is not delivered yet is given up, and calls without a reply fail
    *   with ERR_CLOSED
    */

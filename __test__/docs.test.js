@@ -103,6 +103,7 @@ test('docs/PROTOCOL.md: the conversation on the original’s wire, message by me
   const conversation = new Conversation(t, { path: bus.path });
   const [{ text }] = blocks('docs/PROTOCOL.md', 'nul');
   const outcomes = [];
+  let id; // what stands as ID in the page: a number of ben's, which it begins to count anywhere
   for (const line of text.split('\n').filter(Boolean)) {
     const [, action, value] = /^# (.+?)(?: is (.+))?$/.exec(line) ?? [];
     const [, from, to, message] = /^(\w+) → (\w+) {2}(.+)$/.exec(line) ?? [];
@@ -111,7 +112,12 @@ test('docs/PROTOCOL.md: the conversation on the original’s wire, message by me
       if (value !== undefined) outcomes.push(result.then((got) => assert.equal(String([got].flat()[0]), value, action)));
       if (action.startsWith('once')) await ben.nodes(); // what ben listens for is known from here on
     } else if (message === undefined) await conversation.ends(/ to (\w+)\)$/.exec(line)[1], line);
-    else if (to === 'bridge') await conversation.say(from, Buffer.from(message.replace('␀', '\0')));
+    else if (to === 'bridge') await conversation.say(from, Buffer.from(message.replace('ID,', `${id},`).replace('␀', '\0')));
+    else if (message.includes('ID,')) {
+      const said = (await conversation.message(to)).toString();
+      id = /"ben",([1-9]\d*),/.exec(said)?.[1];
+      assert.equal(said, message.replace('ID,', `${id},`).replace('␀', '\0'), line);
+    }
     else await conversation.hear(to, [...Buffer.from(message.replace('␀', '\0'))], line);
   }
   await Promise.all(outcomes);

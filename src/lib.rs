@@ -23,3 +23,6 @@ mod wire;
 
 #[cfg(feature = "napi")]
 mod binding;
+
+#[cfg(test)]
+mod sim;

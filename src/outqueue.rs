@@ -31,11 +31,20 @@ impl Spares {
     }
 }
 
+#[derive(Debug)]
+struct Piece {
+    bytes: Bytes,
+    /// Whether it continues the frame that the piece before it ends with; every other piece starts with a frame.
+    continues: bool,
+}
+
 /// The queue. Its owner is the link; its bound is enforced by whoever appends, by [`len`](Self::len).
 #[derive(Debug, Default)]
 pub struct OutQueue {
-    sealed: VecDeque<Bytes>,
+    sealed: VecDeque<Piece>,
     sealed_len: usize,
+    /// Whether a part of the front piece is already written.
+    started: bool,
     tail: Vec<u8>,
     /// Bytes of the tail that are already written; only ever non-zero while nothing is sealed.
     written: usize,
@@ -63,16 +72,17 @@ impl OutQueue {
         &mut self.tail
     }
 
-    /// The same buffer after something was appended to it, in which the offsets still hold.
+    /// The same buffer after something was appended to it, in which the offsets still hold; for the rest of a frame,
+    /// which must lie behind its beginning.
     pub fn same_tail(&mut self) -> &mut Vec<u8> {
         &mut self.tail
     }
 
-    /// Appends bytes by reference.
+    /// Appends the rest of a frame by reference.
     pub fn push_shared(&mut self, bytes: Bytes, spares: &mut Spares) {
         self.seal(spares);
         self.sealed_len += bytes.len();
-        self.sealed.push_back(bytes);
+        self.sealed.push_back(Piece { bytes, continues: true });
     }
 
     fn seal(&mut self, spares: &mut Spares) {
@@ -80,14 +90,16 @@ impl OutQueue {
             return;
         }
         let tail = std::mem::replace(&mut self.tail, spares.take());
-        let bytes = Bytes::from(tail).split_off(std::mem::take(&mut self.written));
+        let written = std::mem::take(&mut self.written);
+        self.started |= written > 0;
+        let bytes = Bytes::from(tail).split_off(written);
         self.sealed_len += bytes.len();
-        self.sealed.push_back(bytes);
+        self.sealed.push_back(Piece { bytes, continues: false });
     }
 
     /// What to write next, as slices for a vectored write.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
-        let parts = self.sealed.iter().map(|bytes| &bytes[..]).chain([&self.tail[self.written..]]);
+        let parts = self.sealed.iter().map(|piece| &piece.bytes[..]).chain([&self.tail[self.written..]]);
         let mut count = 0;
         for (slot, part) in slices.iter_mut().zip(parts.filter(|part| !part.is_empty())) {
             *slot = IoSlice::new(part);
@@ -98,15 +110,17 @@ impl OutQueue {
 
     /// Takes `count` bytes off the front: they were written.
     pub fn advance(&mut self, mut count: usize, spares: &mut Spares) {
-        while let Some(front) = self.sealed.front_mut() {
+        while let Some(Piece { bytes: front, .. }) = self.sealed.front_mut() {
             if count < front.len() {
                 self.sealed_len -= count;
                 let _written = front.split_to(count);
+                self.started |= count > 0;
                 return;
             }
             count -= front.len();
             self.sealed_len -= front.len();
             self.sealed.pop_front();
+            self.started = false;
         }
         self.written += count;
         if self.written == self.tail.len() {
@@ -118,7 +132,19 @@ impl OutQueue {
     pub fn clear(&mut self, spares: &mut Spares) {
         self.sealed.clear();
         self.sealed_len = 0;
+        self.started = false;
         self.rest(spares);
+    }
+
+    /// Forgets what is not begun: the frame of which a part is written stays, so that what is appended can be read.
+    pub fn keep_started(&mut self, spares: &mut Spares) {
+        let begun = self.started || self.sealed.front().is_some_and(|front| front.continues);
+        let pieces = self.sealed.iter().skip(1).take_while(|piece| piece.continues).count();
+        self.sealed.truncate(if begun { 1 + pieces } else { 0 });
+        self.sealed_len = self.sealed.iter().map(|piece| piece.bytes.len()).sum();
+        if !self.sealed.is_empty() || self.written == 0 {
+            self.rest(spares);
+        }
     }
 
     fn rest(&mut self, spares: &mut Spares) {

@@ -29,6 +29,11 @@ class Conversation {
     assert.equal(hex(got), hex(masked), `bridge → ${name}: ${where}`);
   }
 
+  /** The next message that ends with NUL. */
+  message(name) {
+    return this.#actors.get(name).until(0);
+  }
+
   /** The bridge closes this connection, and says nothing before. */
   async ends(name, where) {
     assert.equal(hex(await this.#actors.get(name).rest()), '', `bridge → ${name}, before it closes: ${where}`);
@@ -62,6 +67,11 @@ class Actor {
     const taken = this.unread.subarray(0, count);
     this.unread = this.unread.subarray(count);
     return taken;
+  }
+
+  async until(end) {
+    while (!this.unread.includes(end) && !this.#ended) await this.#news();
+    return this.take(this.unread.indexOf(end) + 1);
   }
 
   async rest() {

@@ -220,6 +220,8 @@ impl Core {
     fn feed(&self, input: Bytes) -> Result<()> {
         let mut frames = self.client.borrow_mut().frames(input)?;
         let Some(entered) = self.dispatch.enter() else { return Ok(()) };
+        // What a large message's last bytes released comes before what was read behind them.
+        self.deliver_to(&entered);
         while let Some(frame) = frames.next()? {
             let event = self.client.borrow_mut().handle_frame(&frame)?;
             if let Some(event) = event {

@@ -142,7 +142,7 @@ impl Entered {
         }
         let delivered = self.delivered.get() + 1;
         self.delivered.set(delivered);
-        if delivered % EVENTS_PER_SCOPE == 0 {
+        if delivered.is_multiple_of(EVENTS_PER_SCOPE) {
             self.head.set((0, ptr::null_mut()));
             close_scope(env, self.batch.take());
         }

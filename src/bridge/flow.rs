@@ -32,7 +32,7 @@ impl Router {
             self.remove_member(member, Departure::Cut);
         }
         let state = &mut self.links[link.0 as usize];
-        state.out.clear(&mut self.spares);
+        state.out.keep_started(&mut self.spares);
         if matches!(state.wire, Wire::Native(_)) {
             put_reject(
                 Code::SlowNode,
@@ -40,12 +40,21 @@ impl Router {
                 state.out.tail(&mut self.spares),
             );
         }
-        self.release_held(link);
         self.close_when_written(link);
     }
 
+    /// Nothing more is heard or said, and nobody waits for it any longer. Its last words get a stall's time.
     pub(super) fn close_when_written(&mut self, link: LinkKey) {
-        self.link(link).closing = true;
+        self.release_held(link);
+        let now = self.now;
+        let state = self.link(link);
+        (state.closing, state.progress) = (true, now);
+        self.mark_dirty(link);
+    }
+
+    /// Gives up what a closing link does not read, so that its driver closes it.
+    pub(super) fn forget_last_words(&mut self, link: LinkKey) {
+        self.links[link.0 as usize].out.clear(&mut self.spares);
         self.mark_dirty(link);
     }
 
@@ -59,15 +68,39 @@ impl Router {
 
     /// Stops reading the sender while the receiver's queue is full.
     pub(super) fn hold_if_full(&mut self, sender: MemberKey, receiver: LinkKey) {
-        if self.links[receiver.0 as usize].out.len() <= self.limits.max_pending {
+        if self.links[receiver.0 as usize].is_full(self.limits.max_pending) {
+            self.hold(self.members[sender.place as usize].link, receiver);
+        }
+    }
+
+    /// Stops reading a link that does not read the bridge's own answers and announcements.
+    pub(super) fn hold_itself_if_full(&mut self, link: LinkKey) {
+        let state = &self.links[link.0 as usize];
+        if state.is_full(self.limits.max_pending) && !state.closing {
+            self.hold(link, link);
+        }
+    }
+
+    fn hold(&mut self, sender: LinkKey, receiver: LinkKey) {
+        if self.link(sender).held_by.is_some() {
             return;
         }
-        let sender = self.members[sender.place as usize].link;
-        if self.link(sender).held_by.is_none() {
-            self.link(sender).held_by = Some(receiver);
-            let receiver = &mut self.links[receiver.0 as usize];
-            self.full += usize::from(receiver.holding.is_empty());
-            receiver.holding.push(sender);
+        self.link(sender).held_by = Some(receiver);
+        let receiver = &mut self.links[receiver.0 as usize];
+        if receiver.holding.is_empty() {
+            // Only now does its stall begin.
+            receiver.progress = self.now;
+            self.full += 1;
+        }
+        receiver.holding.push(sender);
+    }
+
+    /// The link took something: those who wait for it may go on when there is room.
+    pub(super) fn let_go_if_room(&mut self, link: LinkKey) {
+        let state = &mut self.links[link.0 as usize];
+        state.progress = self.now;
+        if !state.holding.is_empty() && state.has_room(self.limits.max_pending) {
+            self.release_held(link);
         }
     }
 

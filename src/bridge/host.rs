@@ -8,6 +8,7 @@ use super::member::{Departure, MemberKey, NodeInfo};
 use super::router::Router;
 use super::symbols::Symbol;
 use crate::error::Code;
+use crate::wire::control::charge;
 use crate::wire::frame::{Encoding, Head, kind};
 
 /// What concerns the process that hosts the bridge.
@@ -55,7 +56,7 @@ impl Caller {
 impl Router {
     /// The host has taken a call of so many bytes.
     pub fn host_took(&mut self, bytes: usize) {
-        self.host_pending = self.host_pending.saturating_sub(bytes);
+        self.host_pending = self.host_pending.saturating_sub(charge(bytes as u64) as usize);
     }
 
     /// The host answers a call; an answer to somebody who left is dropped.
@@ -79,17 +80,24 @@ impl Router {
         let method = self.symbols.name(symbol).clone();
         let correlation = if head.asks() { head.correlation } else { 0 };
         let caller = Caller { member: sender, correlation };
-        if self.host_pending + body.len() > self.limits.max_pending {
+        let weight = charge(body.len() as u64) as usize;
+        if self.host_pending + weight > self.limits.max_pending {
             let text = format!("the bridge's process has not taken {} bytes of calls yet", self.host_pending);
             self.counters.undeliverable.increment();
             return self.refuse_call(caller, &method, Code::QueueFull, &text);
         }
-        self.host_pending += body.len();
+        self.host_pending += weight;
         let from = self.symbols.name(self.members[sender.place as usize].id).clone();
         self.events.push_back(Event::Rpc(RpcCall { caller, from, method, encoding: head.encoding(), body }));
     }
 
     pub(super) fn send_roster(&mut self, asker: MemberKey, head: &Head) {
+        let link = self.members[asker.place as usize].link;
+        // Whom others filled up to the bound may still ask.
+        if self.links[link.0 as usize].is_full(2 * self.limits.max_pending) {
+            // One read may ask ten thousand times, and each answer is long.
+            return self.refuse(asker, (None, None), head.correlation, Code::QueueFull, "earlier answers wait");
+        }
         let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
         let body = format!("[null,[{}]]", infos.join(",")).into();
         self.push_from_bridge(asker, kind::REPLY, head.correlation, None, Encoding::Json, body);

@@ -32,7 +32,9 @@ impl Router {
     fn decide(&mut self, link: LinkKey, mut first: BytesMut, now: u64) -> Result<()> {
         let state = &mut self.links[link.0 as usize];
         if LegacyLink::recognizes(&first) {
-            state.wire = Wire::Legacy(Box::default());
+            // Consecutive links start far apart: the golden ratio's multiples spread evenly.
+            self.legacy_links = self.legacy_links.wrapping_add(0x9E37_79B9);
+            state.wire = Wire::Legacy(Box::new(LegacyLink::new(self.legacy_links)));
         } else if check_preamble(&first)?.is_some() {
             let _preamble = first.split_to(PREAMBLE_LEN);
             state.wire = Wire::Native(Box::default());
@@ -89,7 +91,12 @@ impl Router {
             kind::ACK => {
                 let received = decode_number(payload)?;
                 let Wire::Native(native) = &mut self.links[link.0 as usize].wire else { return Ok(()) };
-                native.acknowledge(received, &mut self.settlements)
+                let news = native.acknowledge(received, &mut self.settlements)?;
+                // Whose queue is full has to read it: acknowledging is no progress then.
+                if news > 0 && self.links[link.0 as usize].out.len() <= self.limits.max_pending {
+                    self.let_go_if_room(link);
+                }
+                Ok(())
             }
             kind::NAME => {
                 let (slot, name) = decode_name(payload)?;

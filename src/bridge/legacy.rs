@@ -16,6 +16,8 @@ use crate::wire::legacy::{LegacyDecoder, LegacyEncoder, LegacyMessage, RawJson, 
 
 /// Questions a legacy peer may have open; its wire has no way to take one back, so the oldest are forgotten.
 const MAX_ASKS: usize = 16_384;
+/// Numbers of questions stay below this: JavaScript keeps them as small integers.
+const ASKS: u32 = 1 << 30;
 
 /// The state of such a link.
 #[derive(Debug, Default)]
@@ -41,6 +43,11 @@ struct Ask {
 }
 
 impl LegacyLink {
+    /// A link whose questions are numbered from anywhere: replies meant for an earlier one under the same id are not its.
+    pub fn new(first_ask: u32) -> Self {
+        Self { last_ask: first_ask % ASKS, ..Self::default() }
+    }
+
     /// Whether the first bytes of a connection are this wire's.
     pub fn recognizes(first: &[u8]) -> bool {
         matches!(first.first(), Some(b'{' | b'P' | b'\n' | b'\r' | 0))
@@ -53,10 +60,15 @@ impl LegacyLink {
         {
             self.asks.remove(&oldest);
         }
-        self.last_ask = self.last_ask.checked_add(1).unwrap_or(1);
+        self.last_ask = if self.last_ask + 1 < ASKS { self.last_ask + 1 } else { 1 };
         self.ask_order.push_back(self.last_ask);
         self.asks.insert(self.last_ask, Ask { id, to: to.to_owned() });
         self.last_ask
+    }
+
+    /// Whether `node` (empty: the bridge) is whom that question went to: nobody else may answer it.
+    pub fn asked(&self, node: &str, correlation: u32) -> bool {
+        self.asks.get(&correlation).is_some_and(|ask| ask.to == node)
     }
 
     fn answered(&mut self, correlation: u32) -> Option<Ask> {
@@ -109,8 +121,7 @@ impl LegacyLink {
     }
 
     fn push_reply(&mut self, from: &str, head: &Head, body: &[u8], max: usize, out: &mut Vec<u8>) {
-        // Only the asked may answer.
-        if self.asks.get(&head.correlation).is_none_or(|ask| ask.to != from) {
+        if !self.asked(from, head.correlation) {
             return;
         }
         let Some(ask) = self.answered(head.correlation) else { return };
@@ -273,7 +284,9 @@ impl Router {
                 }
                 kind::REFUSE => {
                     let text = crate::wire::frame::decode_refusal(body).map_or("refused", |(_, text)| text);
-                    legacy.push_refusal(head.correlation, text, out);
+                    if legacy.asked(&from, head.correlation) {
+                        legacy.push_refusal(head.correlation, text, out);
+                    }
                     Ok(())
                 }
                 kind::BROADCAST => {

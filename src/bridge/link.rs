@@ -40,6 +40,9 @@ pub struct Peer {
 /// read buffer that it keeps in memory is not much larger.
 const SHARE_AT: usize = 32 * 1024;
 
+/// Frames a peer may have read without saying so: more than any socket buffer holds, about 10 MiB to remember.
+const MAX_UNACKNOWLEDGED: usize = 1 << 18;
+
 /// One connection.
 #[derive(Debug)]
 pub struct Link {
@@ -49,7 +52,7 @@ pub struct Link {
     pub member: Option<MemberKey>,
     /// It is to be closed as soon as `out` is written.
     pub closing: bool,
-    /// When it connected, or last took bytes while its queue was full; router time.
+    /// When it connected, became full, last took bytes, or was told its last words; router time.
     pub progress: u64,
     /// Links that are not read until this one's queue has room again.
     pub holding: Vec<LinkKey>,
@@ -76,7 +79,7 @@ pub struct Native {
     pub reader: FrameReader,
     pub names: IncomingNames<Symbol>,
     told: OutgoingNames<Symbol, BuildHasherDefault<FxHasher>>,
-    /// Frames sent and not acknowledged. Bounded by the window of the senders.
+    /// Frames sent and not acknowledged. Senders are held above [`MAX_UNACKNOWLEDGED`].
     in_flight: VecDeque<InFlight>,
     acknowledged: u64,
     /// Large messages on their way up.
@@ -133,6 +136,20 @@ impl Link {
             held_by: None,
             dirty: false,
         }
+    }
+
+    /// Whether those who send to it have to wait.
+    pub fn is_full(&self, max_pending: usize) -> bool {
+        self.out.len() > max_pending || self.unacknowledged() > MAX_UNACKNOWLEDGED
+    }
+
+    /// Whether they may go on.
+    pub fn has_room(&self, max_pending: usize) -> bool {
+        self.out.len() <= max_pending / 2 && self.unacknowledged() <= MAX_UNACKNOWLEDGED / 2
+    }
+
+    fn unacknowledged(&self) -> usize {
+        if let Wire::Native(native) = &self.wire { native.in_flight.len() } else { 0 }
     }
 
     /// The state of our wire.
@@ -198,7 +215,7 @@ impl Link {
     fn push_body(&mut self, body: &Body<'_>, spares: &mut Spares) {
         match &body.shared {
             Some(shared) => self.out.push_shared(shared.clone(), spares),
-            None => self.out.tail(spares).extend_from_slice(body.bytes),
+            None => self.out.same_tail().extend_from_slice(body.bytes),
         }
     }
 }
@@ -210,11 +227,11 @@ impl Native {
         self.last_stream
     }
 
-    /// The other side has `received` frames of ours in all.
+    /// The other side has `received` frames of ours in all; returns how many more than it said before.
     ///
     /// # Errors
     /// `ERR_PROTOCOL` when it says it has more than were sent, or fewer than it said before.
-    pub fn acknowledge(&mut self, received: u64, settlements: &mut Settlements) -> Result<()> {
+    pub fn acknowledge(&mut self, received: u64, settlements: &mut Settlements) -> Result<usize> {
         let news = received.checked_sub(self.acknowledged).and_then(|news| usize::try_from(news).ok());
         let Some(news) = news.filter(|&news| news <= self.in_flight.len()) else {
             return Err(malformed("an acknowledgement of what was never sent"));
@@ -226,7 +243,7 @@ impl Native {
         if self.in_flight.is_empty() && self.in_flight.capacity() > 256 {
             self.in_flight = VecDeque::new();
         }
-        Ok(())
+        Ok(news)
     }
 
     /// Takes what will never be acknowledged.

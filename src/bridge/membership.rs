@@ -114,6 +114,7 @@ impl Router {
             if listener != about && native {
                 let body = body.clone();
                 self.push_from_bridge(listener, kind::BROADCAST, 0, Some(symbol), Encoding::Json, body);
+                self.hold_itself_if_full(self.members[listener.place as usize].link);
             }
         }
     }

@@ -15,3 +15,10 @@ mod routing;
 pub mod server;
 mod settling;
 mod symbols;
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+pub mod probe;
+#[cfg(test)]
+mod router_tests;

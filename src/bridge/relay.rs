@@ -116,9 +116,15 @@ impl Router {
             return relay;
         }
         self.counters.undeliverable.increment();
-        if head.kind != kind::REPLY {
-            let text = format!("{collecting} bytes of large messages are on their way to peers that take no chunks");
-            self.refuse(sender, names, head.correlation, Code::QueueFull, &text);
+        let text = format!("{collecting} bytes of large messages are on their way to peers that take no chunks");
+        match (head.kind, &relay.collected) {
+            (kind::REPLY, Some(Collected { readers: Readers::Legacy(askers), .. })) => {
+                for &asker in askers {
+                    self.refuse_reply(sender, asker, head, Code::QueueFull, &text);
+                }
+            }
+            (kind::REFUSE, _) => {}
+            _ => self.refuse(sender, names, head.correlation, Code::QueueFull, &text),
         }
         self.forget_collected(&mut relay);
         relay
@@ -138,6 +144,7 @@ impl Router {
                 return Ok(Relay::collecting(head, event, Readers::Host, watched, total));
             }
             (kind::BROADCAST, _) => self.receivers(sender, &head, event, total),
+            (kind::ROSTER, _) => return Err(malformed("a question for the roster that is large")),
             (_, None) => return Err(malformed("a directed frame without a receiver")),
             (_, Some(peer)) => self.receiver(sender, &head, (peer, event), total).into_iter().collect(),
         };
@@ -198,8 +205,11 @@ impl Router {
             self.abort_relay(relay);
             return Ok(());
         }
-        relay.left =
-            relay.left.checked_sub(bytes.len() as u64).ok_or_else(|| malformed("more bytes than announced"))?;
+        let Some(left) = relay.left.checked_sub(bytes.len() as u64) else {
+            self.abort_relay(relay);
+            return Err(malformed("more bytes than announced"));
+        };
+        relay.left = left;
         let body = Body::new(bytes, |bytes| frame.share(bytes));
         self.pass_chunk(sender, &relay, &body);
         if let Some(collected) = &mut relay.collected {

@@ -67,6 +67,10 @@ pub struct Router {
     /// Bytes of calls that the host has not taken. Bounded by `max_pending`.
     pub(super) host_pending: usize,
     pub(super) incarnations: u32,
+    /// Where the questions of the latest link of the original's wire begin.
+    pub(super) legacy_links: u32,
+    /// The time at the driver's last call.
+    pub(super) now: u64,
 }
 
 impl Router {
@@ -90,11 +94,14 @@ impl Router {
             events: VecDeque::new(),
             host_pending: 0,
             incarnations: 0,
+            legacy_links: epoch as u32,
+            now: 0,
         }
     }
 
     /// A connection was accepted.
     pub fn connect(&mut self, peer: Peer, now: u64) -> LinkKey {
+        self.now = now;
         LinkKey(self.links.insert(Link::new(peer, now)) as u32)
     }
 
@@ -106,12 +113,17 @@ impl Router {
 
     /// A link brought `input`. What is not the protocol ends it, and nobody else.
     pub fn handle_input(&mut self, link: LinkKey, input: Bytes, now: u64) {
+        self.now = now;
         if self.link(link).closing {
             return;
         }
+        let waited = self.link(link).out.len();
         if let Err(error) = self.read(link, input, now) {
             self.counters.rejected.increment();
             self.reject(link, Code::Protocol, error.message());
+        }
+        if self.link(link).out.len() > waited {
+            self.hold_itself_if_full(link);
         }
         self.tell_settled();
     }
@@ -138,28 +150,27 @@ impl Router {
 
     /// `count` bytes of the link's queue were written.
     pub fn written(&mut self, link: LinkKey, count: usize, now: u64) {
-        let half = self.limits.max_pending / 2;
+        self.now = now;
         let state = &mut self.links[link.0 as usize];
         state.out.advance(count, &mut self.spares);
-        state.progress = now;
         if let Wire::Legacy(legacy) = &mut state.wire {
             legacy.wrote(count, &mut self.settlements);
         }
-        if state.out.len() <= half {
-            self.release_held(link);
-        }
+        self.let_go_if_room(link);
         self.tell_settled();
     }
 
     /// Time has passed. Needed about once a second while [`needs_ticks`](Self::needs_ticks).
     pub fn tick(&mut self, now: u64) {
+        self.now = now;
         for key in 0..self.links.capacity() {
             let Some(link) = self.links.get(key) else { continue };
             let (waited, key) = (now.saturating_sub(link.progress), LinkKey(key as u32));
             if link.closing {
-                continue;
-            }
-            if link.member.is_none() && waited >= HANDSHAKE_TIMEOUT {
+                if waited >= self.limits.stall_timeout {
+                    self.forget_last_words(key);
+                }
+            } else if link.member.is_none() && waited >= HANDSHAKE_TIMEOUT {
                 self.counters.rejected.increment();
                 self.reject(key, Code::Protocol, "it did not say who it is in time");
             } else if !link.holding.is_empty() && waited >= self.limits.stall_timeout {

@@ -113,8 +113,7 @@ impl Router {
         let asker = peer.filter(|_| head.kind == kind::REPLY).and_then(|asker| self.find_member(asker));
         match (head.kind, asker) {
             (kind::REPLY, Some(asker)) => {
-                let from = self.members[sender.place as usize].id;
-                self.refuse(asker, (Some(from), event), head.correlation, Code::TooLarge, &text);
+                self.refuse_reply(sender, asker, head, Code::TooLarge, &text);
             }
             (kind::REPLY | kind::REFUSE, _) => {}
             _ => self.refuse(sender, (peer, event), head.correlation, Code::TooLarge, &text),
@@ -175,8 +174,18 @@ impl Router {
     pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> Symbol {
         if head.kind == kind::MESSAGE && head.asks() {
             self.members[receiver.place as usize].askers.insert(sender);
+            self.forget_dead_askers(receiver);
         }
         self.members[sender.place as usize].id
+    }
+
+    /// Now and then, so that a node does not remember everyone who ever asked it.
+    fn forget_dead_askers(&mut self, key: MemberKey) {
+        if self.members[key.place as usize].askers.len() > 64 + 2 * self.members.len() {
+            let mut askers = std::mem::take(&mut self.members[key.place as usize].askers);
+            askers.retain(|&asker| self.is_member(asker));
+            self.members[key.place as usize].askers = askers;
+        }
     }
 
     /// A refusal in the bridge's own name.
@@ -197,6 +206,24 @@ impl Router {
         let body = refusal(code, text);
         let stores = (&mut self.symbols, &mut self.spares);
         state.push_routed(head, names, &Body::small(&body), InFlight::Unwatched, stores);
+        self.mark_dirty(link);
+    }
+
+    /// Tells an asker that a reply will not reach it. Like the reply, it counts only if it comes from whom was asked:
+    /// so it goes out under the replier's name and number.
+    pub(super) fn refuse_reply(&mut self, replier: MemberKey, asker: MemberKey, reply: &Head, code: Code, text: &str) {
+        let (correlation, from) = (reply.correlation, self.members[replier.place as usize].id);
+        let link = self.members[asker.place as usize].link;
+        let state = &mut self.links[link.0 as usize];
+        if let Wire::Legacy(legacy) = &mut state.wire
+            && legacy.asked(self.symbols.name(from), correlation)
+        {
+            legacy.push_refusal(correlation, text, state.out.tail(&mut self.spares));
+        }
+        let head = Head { kind: kind::REFUSE, flags: 0, peer: 0, event: 0, correlation, seq: reply.seq };
+        let body = refusal(code, text);
+        let stores = (&mut self.symbols, &mut self.spares);
+        state.push_routed(head, (Some(from), None), &Body::small(&body), InFlight::Unwatched, stores);
         self.mark_dirty(link);
     }
 

@@ -97,6 +97,8 @@ impl Client {
     pub fn new(config: Config) -> Self {
         Self {
             max_message: config.max_message,
+            requests: Requests::new(config.session),
+            inbox: Inbox::new(Pool::new(KEPT_BODIES), usize::try_from(config.max_pending).unwrap_or(usize::MAX)),
             config,
             phase: Phase::Offline,
             window: u64::MAX,
@@ -110,9 +112,7 @@ impl Client {
             names: IncomingNames::default(),
             targets: Vec::new(),
             interests: BTreeSet::new(),
-            requests: Requests::default(),
             outgoing: Outgoing::default(),
-            inbox: Inbox::new(Pool::new(KEPT_BODIES)),
             pool: Pool::new(KEPT_CHUNKS),
             last_seq: 0,
             unsettled: 0,
@@ -187,6 +187,7 @@ impl Client {
         self.names = IncomingNames::default();
         self.inbox.clear();
         (self.received, self.acknowledged) = (0, 0);
+        self.leave_sent = false;
         if !greeted {
             return;
         }

@@ -88,7 +88,8 @@ impl Client {
     pub fn body_to_fill(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         let (stream, left) = self.reader.open_chunk_left().filter(|&(_, left)| left >= WORTH_READING_DIRECTLY)?;
         let (body, lacking) = self.inbox.body(stream)?;
-        Some((body, left.min(lacking)))
+        let room = body.capacity() - body.len();
+        Some((body, left.min(lacking).min(room)))
     }
 
     /// `count` bytes were read into that body.
@@ -186,8 +187,8 @@ impl Client {
         if !self.inbox.is_empty() {
             let names = self.names_of(&head)?;
             if self.inbox.holds(&names.0) {
-                self.inbox.wait(head, names, body);
-                return Ok(None);
+                let released = self.inbox.wait(head, names, body);
+                return released.into_iter().try_for_each(|held| self.release(held)).map(|()| None);
             }
         }
         self.event(head, Payload::Borrowed(body))

@@ -39,6 +39,12 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// None yet. Correlations begin anywhere, so that a new process does not take the replies that were meant for the
+    /// one before it, whose id it has.
+    pub fn new(session: u64) -> Self {
+        Self { last: (session % u64::from(CORRELATIONS)) as u32, ..Self::default() }
+    }
+
     /// Adds a request and returns its correlation. `timeout` 0: for ever.
     pub fn add(&mut self, to: Rc<str>, seq: u64, timeout: u32, now: u64) -> u32 {
         loop {

@@ -8,3 +8,5 @@ pub mod reader;
 
 #[cfg(test)]
 mod protocol_doc_tests;
+#[cfg(test)]
+mod tests;

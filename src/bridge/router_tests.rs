@@ -1,0 +1,8 @@
+//! Dialogues with a router, frame by frame: what it answers, to whom, and what it does not put up with.
+
+mod bus;
+mod flow;
+mod forging;
+mod joining;
+mod large;
+mod reaching;
