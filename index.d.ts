@@ -284,6 +284,22 @@ type Listener<Args> = Args extends any[] ? (...args: Args) => void : never;
 
 // ---------------------------------------------------------------------------------------------------------- bridge
 
+/** Counters of a bridge since it started. */
+export interface BridgeStats {
+  /** Messages forwarded, one per receiver. */
+  delivered: number;
+  /** Messages that could not be delivered; their senders were told. */
+  undeliverable: number;
+  /** Replies that nobody waited for any more. */
+  staleReplies: number;
+  /** Connections closed because what they sent is not the protocol. */
+  rejected: number;
+  /** Connections refused because their user does not belong here. */
+  unauthorized: number;
+  /** Nodes cut because they did not read. */
+  cut: number;
+}
+
 /**
  * What connects the nodes. It routes on a thread of its own: a process whose event loop is busy delays nobody else.
  * Make one with {@link createBridge}; see {@link BridgeEvents} for its events.
