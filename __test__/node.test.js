@@ -4,7 +4,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { EventEmitter } = require('node:events');
+const { EventEmitter, once } = require('node:events');
 const { Node, createNode } = require('..');
 const { Bus, LIMIT, barrier, openBus } = require('./support/bus');
 const { answer, collect, spy } = require('./support/watch');
@@ -297,4 +297,16 @@ test('Symbol.asyncDispose leaves', LIMIT, async (t) => {
   await ann[Symbol.asyncDispose]();
   assert.equal(ann.connected, false);
   await bus.node('ann');
+});
+
+test('leave() as soon as others see the node is a goodbye, not a death', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  for (let round = 0; round < 50; round += 1) {
+    const joined = once(bus.bridge, 'node:join');
+    const left = once(bus.bridge, 'node:leave');
+    const node = bus.dial(`guest-${round}`);
+    await joined; // the bridge knows it; its own welcome may still be under way
+    await node.leave();
+    assert.equal((await left)[1], 'left');
+  }
 });

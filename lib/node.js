@@ -287,8 +287,9 @@ class Node extends EventEmitter {
       this.#left = resolve;
     });
     if (before === 'online') this.#sayGoodbye();
-    // A first connection may yet come, and what was sent before waits for it, for a while; a lost one does not.
-    else if (before === 'offline' || this.pending === 0) this.#close(closedError('the node has left'), true);
+    // A first connection may yet come, and what was sent before waits for it, for a while; a lost one does not. A
+    // bridge that was greeted may have told of this node: then it is to hear the goodbye too.
+    else if (!this.#native.greeting && (before === 'offline' || this.pending === 0)) this.#close(closedError('the node has left'), true);
     else this.#impatience = setTimeout(() => this.#close(closedError('the node has left'), true), LEAVE_PATIENCE);
     await left;
   }

@@ -140,6 +140,12 @@ impl NativeNode {
         self.core.client.borrow().pending() as f64
     }
 
+    /// Whether the bridge has been greeted and has not answered: others may know of this node already.
+    #[napi(getter)]
+    pub fn greeting(&self) -> bool {
+        self.core.client.borrow().phase() == Phase::Greeting
+    }
+
     /// Bytes of one message that this node and its bridge take.
     #[napi(getter)]
     pub fn max_message(&self) -> f64 {
