@@ -255,3 +255,23 @@ test('ids may be numbers, as a client may count them', LIMIT, async (t) => {
   const { data } = await old.next((message) => message.method === 'ACK');
   assert.deepEqual(data, [77, [null, 'answer']]);
 });
+
+const HASTY = `
+import json, socket, sys
+def say(method, data):
+    return json.dumps({"id": method, "method": method, "data": data, "nodeName": "hasty"}).encode() + b"\\0"
+peer = socket.socket(socket.AF_UNIX)
+peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
+peer.connect(sys.argv[1])
+peer.sendall(say("IDENT", []) + b"PING" * 600000 + say("PUBLISH", ["ann", "note", ["last words"]]))
+peer.close()
+`;
+
+test('what a peer said before it hung up arrives, though nothing can be written to it any more', PYTHON, async (t) => {
+  const bus = await openBus(t);
+  const ann = await bus.node('ann');
+  const notes = collect(ann, 'note', (text) => text);
+  // Many reads' worth of questions: the answers to the first cannot be written any more when the last word is read.
+  await promisify(execFile)('python3', ['-c', HASTY, bus.path]);
+  assert.deepEqual(await notes.reached(1), ['last words']);
+});

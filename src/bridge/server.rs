@@ -144,6 +144,8 @@ struct LinkIo {
     wake: Notify,
     wants_write: Cell<bool>,
     over: Cell<bool>,
+    /// The other side takes nothing any more. What it said before is still read, to its end.
+    deaf: Cell<bool>,
     /// Whether it has ever been full: then its kernel buffers are large.
     busy: Cell<bool>,
 }
@@ -211,6 +213,7 @@ impl Server {
             wake: Notify::new(),
             wants_write: Cell::new(false),
             over: Cell::new(false),
+            deaf: Cell::new(false),
             busy: Cell::new(false),
         });
         self.links.borrow_mut().insert(key, io.clone());
@@ -299,6 +302,10 @@ impl Server {
     fn flush(&self, key: LinkKey, io: &LinkIo) {
         let mut router = self.router.borrow_mut();
         loop {
+            if io.deaf.get() {
+                let unheard = router.link(key).out.len();
+                router.written(key, unheard, self.now());
+            }
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = router.link(key).out.slices(&mut slices);
             if count == 0 {
@@ -316,11 +323,7 @@ impl Server {
                     }
                     return;
                 }
-                Err(_) => {
-                    io.over.set(true);
-                    io.wake.notify_one();
-                    return;
-                }
+                Err(_) => io.deaf.set(true),
             }
         }
         if router.link(key).closing {
