@@ -258,3 +258,21 @@ test('a listener that is removed inside a batch hears nothing more', LIMIT, asyn
   assert.deepEqual(seen, [0, 1, 2, 3, 4]);
   assert.deepEqual(lost.values.map(({ code }) => code), Array(5).fill('ERR_NO_LISTENER'));
 });
+
+test('names that are made up while a message is written do not change where it goes', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await bus.nodes('ann', 'bob');
+  const seen = collect(bob, 'note', (value) => value);
+  ann.on('undeliverable', () => {}); // expected for all the made-up ones
+  const chatty = {
+    toJSON() {
+      for (let n = 0; n < 5000; n += 1) ann.publish(`nobody:${n}`);
+      return 'mine';
+    },
+  };
+  ann.publish('bob:note', chatty);
+  await ann.request('bob:barrier');
+  for (let n = 0; n < 5000; n += 1) ann.publish(`bob:other-${n}`);
+  ann.publish('bob:note', 'last');
+  assert.deepEqual(await seen.reached(2), ['mine', 'last']);
+});

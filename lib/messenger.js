@@ -23,6 +23,10 @@ class Messenger {
   #targets = new Map();
   #flushing = false;
   #undeliverable;
+  #forgetTargets = () => {
+    this.#targets.clear();
+    this.#native.clearTargets();
+  };
   /** What was sent without a callback while there is no link; null while there is one. */
   #unsent = [];
   /** Whether to wait for 'drain'; kept here because senders ask after every message. */
@@ -204,10 +208,8 @@ class Messenger {
   }
 
   #addTarget(target, { node, event }) {
-    if (this.#targets.size >= MAX_TARGETS) {
-      this.#targets.clear();
-      this.#native.clearTargets();
-    }
+    // Not at once: a toJSON() may send too, between a message's target and its body.
+    if (this.#targets.size === MAX_TARGETS) process.nextTick(this.#forgetTargets);
     const number = this.#native.target(node, event);
     this.#targets.set(target, number);
     return number;
