@@ -201,3 +201,12 @@ test('SIGTERM ends a node’s process; the others are told', LIMIT, async (t) =>
   assert.equal((await child.kill('SIGTERM')).signal, 'SIGTERM');
   assert.equal((await left)[0].id, 'child');
 });
+
+test('what was published before process.exit arrives, however much it is', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const ann = await bus.node('ann');
+  const seen = collect(ann, 'note', (n) => n);
+  const done = run(t, 'publish much and exit', { ...bus.address, id: 'child' });
+  assert.equal((await done.exited).code, 0);
+  assert.deepEqual(await seen.reached(8000), [...Array(8000).keys()]);
+});

@@ -27,6 +27,9 @@ const RESERVED_EVENTS = new Set([
   'undeliverable', 'node:join', 'node:leave', 'newListener', 'removeListener',
 ]);
 
+/** Those of them that the bridge itself sends, to the nodes that listen. */
+const PRESENCE_EVENTS = new Set(['node:join', 'node:leave']);
+
 /** A TypeError with a code, for what the caller can put right in the source. */
 function typeError(code, message, options) {
   const error = new TypeError(message, options);
@@ -87,6 +90,7 @@ function constructorName(value) {
 
 module.exports = {
   BusybodyError,
+  PRESENCE_EVENTS,
   RESERVED_EVENTS,
   abortError,
   fromNative,

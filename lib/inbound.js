@@ -3,13 +3,10 @@
 // What a node is told: calls of the native side become events, replies and notices.
 
 const { rethrow } = require('./calls.js');
-const { RESERVED_EVENTS, fromNative } = require('./errors.js');
+const { PRESENCE_EVENTS, RESERVED_EVENTS, fromNative } = require('./errors.js');
 const { createReply } = require('./reply.js');
 const { decode } = require('./values.js');
 const { DISPATCH, NOTICE } = require('./wire.js');
-
-/** The bridge's own events, in its own name only. */
-const PRESENCE = new Set(['node:join', 'node:leave']);
 
 /** Bit of `head`: the body is the only argument itself, a string. */
 const PLAIN = 1 << 29;
@@ -129,7 +126,7 @@ class Inbound {
 
   /** The bridge's own events; a node cannot make them. */
   #own(event, encoding, body) {
-    if (!PRESENCE.has(event)) return;
+    if (!PRESENCE_EVENTS.has(event)) return;
     try {
       this.#emitter.emit(event, ...decode(encoding, body));
     } catch (error) {

@@ -8,17 +8,14 @@ const { addressOrDefault } = require('./address.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
 const { driver } = require('./driver.js');
-const { BusybodyError, RESERVED_EVENTS, invalidArg } = require('./errors.js');
+const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
 const { Inbound } = require('./inbound.js');
 const { Keeper } = require('./keeper.js');
 const { Messenger } = require('./messenger.js');
-const { checkEvent, parseCallOptions, parseNodeOptions } = require('./options.js');
+const { checkEvent, isEventName, parseCallOptions, parseNodeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 const { replyWith } = require('./reply.js');
-
-/** Presence comes as broadcasts of the bridge, so listening for it is an interest like any other. */
-const PRESENCE = new Set(['node:join', 'node:leave']);
 
 /** Milliseconds that leave() waits for receivers to take what was sent. */
 const LEAVE_PATIENCE = 5_000;
@@ -198,11 +195,12 @@ class Node extends EventEmitter {
   }
 
   #updateInterest(event) {
-    if (typeof event !== 'string' || (RESERVED_EVENTS.has(event) && !PRESENCE.has(event))) return;
+    // Presence comes as broadcasts of the bridge: listening for it is an interest like any other.
+    if (RESERVED_EVENTS.has(event) && !PRESENCE_EVENTS.has(event)) return;
     const listens = this.listenerCount(event) > 0;
     if (listens === this.#interests.has(event)) return;
     // What no peer can send needs no interest: the listener is for events emitted in this process.
-    if (!canTravel(event)) return;
+    if (!isEventName(event)) return;
     if (listens) this.#interests.add(event);
     else this.#interests.delete(event);
     // EventEmitter's constructor may not have been followed by ours yet.
@@ -337,10 +335,6 @@ function closedError(reason) {
 /** The callback at the end of the arguments, taken off. */
 function takeCallback(args) {
   return typeof args[args.length - 1] === 'function' ? args.pop() : undefined;
-}
-
-function canTravel(event) {
-  return event !== '' && event.isWellFormed() && Buffer.byteLength(event) <= 1024;
 }
 
 module.exports = { Node };

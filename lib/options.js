@@ -99,6 +99,11 @@ function parseTarget(target) {
   return parsed;
 }
 
+/** Whether it can name an event at all, reserved or not. */
+function isEventName(event) {
+  return eventProblem(event) === null;
+}
+
 /** Throws unless it can name a method of the bridge. Reserved names can: a method is not an event. */
 function checkMethod(method) {
   if (events.has(method)) return;
@@ -221,4 +226,4 @@ function both(first, second) {
   };
 }
 
-module.exports = { checkEvent, checkMethod, parseBridgeOptions, parseCallOptions, parseNodeOptions, parseTarget };
+module.exports = { checkEvent, checkMethod, isEventName, parseBridgeOptions, parseCallOptions, parseNodeOptions, parseTarget };
