@@ -103,6 +103,13 @@ impl Core {
         self.write_with(|link, slices| link.write(slices), FLUSH_LEN);
     }
 
+    /// Says goodbye if that is possible at once, and lets go of the link.
+    pub fn leave_at_once(&self) {
+        self.client.borrow_mut().leave_at_once();
+        self.flush();
+        self.detach();
+    }
+
     /// Writes everything, even if that takes a while: the process is about to end.
     pub fn flush_blocking(&self) {
         self.write_with(|link, slices| link.write_blocking(slices), usize::MAX);
@@ -114,7 +121,7 @@ impl Core {
         let mut client = self.client.borrow_mut();
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = client.transmit().slices(&mut slices);
+            let count = client.transmit(&mut slices);
             if count == 0 {
                 return;
             }
@@ -238,7 +245,7 @@ impl Core {
 
     fn lose(&self, error: &Error) {
         self.detach();
-        self.client.borrow_mut().disconnected("the link to the bridge was lost before the reply came");
+        self.client.borrow_mut().disconnected();
         self.deliver_events();
         if self.client.borrow().phase() != Phase::Closed
             && let Some(entered) = self.dispatch.enter()

@@ -60,6 +60,7 @@ impl NativeNode {
         let config = Config {
             id: setup.id,
             session: random(),
+            secret: random(),
             pid: std::process::id(),
             max_message: setup.max_message as u64,
             max_pending: setup.max_pending as u64,
@@ -176,17 +177,19 @@ impl NativeNode {
         self.core.flush();
     }
 
-    /// Ends the link and fails all requests. With `over`, for good.
+    /// Lets go of the link, of which nothing good is to be expected any more.
     #[napi]
-    pub fn close(&self, text: String, over: bool) {
+    pub fn disconnect(&self) {
         self.core.detach();
-        let mut client = self.core.client.borrow_mut();
-        if over {
-            client.close(&text);
-        } else {
-            client.disconnected(&text);
-        }
-        drop(client);
+        self.core.client.borrow_mut().disconnected();
+        self.core.deliver_events();
+    }
+
+    /// Ends the link for good: all requests fail, and what did not arrive is told.
+    #[napi]
+    pub fn close(&self, text: String) {
+        self.core.leave_at_once();
+        self.core.client.borrow_mut().close(&text);
         self.core.deliver_events();
     }
 
@@ -303,6 +306,6 @@ impl Turn {
 unsafe extern "C" fn environment_ends(_handle: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     let turn = unsafe { &*data.cast::<Turn>().cast_const() };
     if let Some(core) = turn.core.upgrade() {
-        core.detach();
+        core.leave_at_once();
     }
 }

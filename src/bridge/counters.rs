@@ -17,11 +17,13 @@ pub struct Counters {
     pub unauthorized: Counter,
     /// Nodes cut because they did not read.
     pub cut: Counter,
+    /// Nodes that lost their link and took their place again.
+    pub resumed: Counter,
 }
 
 impl Counters {
     /// All of them by name.
-    pub fn all(&self) -> [(&'static str, u64); 6] {
+    pub fn all(&self) -> [(&'static str, u64); 7] {
         [
             ("delivered", self.delivered.get()),
             ("undeliverable", self.undeliverable.get()),
@@ -29,6 +31,7 @@ impl Counters {
             ("rejected", self.rejected.get()),
             ("unauthorized", self.unauthorized.get()),
             ("cut", self.cut.get()),
+            ("resumed", self.resumed.get()),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! How links end, and who waits for whom: rejections, cuts, held senders, settlements.
 
-use super::link::{LinkKey, Wire};
+use super::link::{Link, LinkKey, Wire};
 use super::member::{Departure, MemberKey};
 use super::router::{Router, WINDOW};
 use crate::error::Code;
@@ -43,6 +43,14 @@ impl Router {
         self.close_when_written(link);
     }
 
+    /// Whether others wait until the link has room, which is for its node to make.
+    pub(super) fn is_waited_for(&self, link: LinkKey) -> bool {
+        let Link { holding, member, out, .. } = &self.links[link.0 as usize];
+        let owed = member.is_some_and(|member| self.members[member.place as usize].owed.is_waited_for());
+        let idle = out.is_empty() && self.links[link.0 as usize].unacknowledged() == 0;
+        !holding.is_empty() || (owed && !idle)
+    }
+
     /// Nothing more is heard or said, and nobody waits for it any longer. Its last words get a stall's time.
     pub(super) fn close_when_written(&mut self, link: LinkKey) {
         self.release_held(link);
@@ -68,8 +76,10 @@ impl Router {
 
     /// Stops reading the sender while the receiver's queue is full.
     pub(super) fn hold_if_full(&mut self, sender: MemberKey, receiver: LinkKey) {
-        if self.links[receiver.0 as usize].is_full(self.limits.max_pending) {
-            self.hold(self.members[sender.place as usize].link, receiver);
+        if self.links[receiver.0 as usize].is_full(self.limits.max_pending)
+            && let Some(sender) = self.members.get(sender.place as usize).and_then(|member| member.link)
+        {
+            self.hold(sender, receiver);
         }
     }
 
@@ -121,7 +131,8 @@ impl Router {
             let Some(member) = self.members.get(sender.place as usize).filter(|member| member.key == sender) else {
                 continue;
             };
-            let link = member.link;
+            // Whoever is away says again all that it does not know to be settled.
+            let Some(link) = member.link else { continue };
             let state = &mut self.links[link.0 as usize];
             if matches!(state.wire, Wire::Native(_)) {
                 let settled = Settled { window: WINDOW, ..settled };

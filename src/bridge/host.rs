@@ -9,7 +9,7 @@ use super::router::Router;
 use super::symbols::Symbol;
 use crate::error::Code;
 use crate::wire::control::charge;
-use crate::wire::frame::{Encoding, Head, kind};
+use crate::wire::frame::{Encoding, Head, kind, refusal};
 
 /// What concerns the process that hosts the bridge.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl Router {
     /// The host has no such method, or no room for the call.
     pub fn refuse_call(&mut self, caller: Caller, method: &str, code: Code, text: &str) {
         if self.is_member(caller.member) {
-            let method = self.symbols.acquire(method);
-            self.refuse(caller.member, (None, Some(method)), caller.correlation, code, text);
+            let (method, body) = (self.symbols.acquire(method), refusal(code, text).into());
+            self.push_from_bridge(caller.member, kind::REFUSE, caller.correlation, Some(method), Encoding::Json, body);
             self.symbols.release(method);
         }
     }
@@ -92,11 +92,11 @@ impl Router {
     }
 
     pub(super) fn send_roster(&mut self, asker: MemberKey, head: &Head) {
-        let link = self.members[asker.place as usize].link;
+        let Some(link) = self.members[asker.place as usize].link else { return };
         // Whom others filled up to the bound may still ask.
         if self.links[link.0 as usize].is_full(2 * self.limits.max_pending) {
             // One read may ask ten thousand times, and each answer is long.
-            return self.refuse(asker, (None, None), head.correlation, Code::QueueFull, "earlier answers wait");
+            return self.refuse(asker, (None, None), head, Code::QueueFull, "earlier answers wait");
         }
         let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
         let body = format!("[null,[{}]]", infos.join(",")).into();

@@ -5,13 +5,18 @@ use bytes::{Bytes, BytesMut};
 use super::interests::MAX_INTERESTS;
 use super::legacy::LegacyLink;
 use super::link::{Body, Link, LinkKey, Wire};
-use super::member::{Departure, MemberKey};
+use super::member::{Departure, Member, MemberKey};
 use super::membership::Newcomer;
 use super::router::Router;
 use crate::error::{Code, Result};
-use crate::wire::control::{Hello, decode_event, decode_name, decode_number, put_bare, put_number};
-use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, kind, malformed};
+use crate::wire::control::{
+    Gone, Hello, Welcome, decode_about, decode_event, decode_name, decode_number, put_bare, put_number,
+};
+use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, flag, kind, malformed};
 use crate::wire::reader::{Arrived, Frames};
+
+/// Events by which nodes learn who comes and goes. Whoever begins to listen for one is told who is there.
+const PRESENCE_EVENTS: [&str; 2] = ["node:join", "node:leave"];
 
 impl Router {
     pub(super) fn read(&mut self, link: LinkKey, input: Bytes, now: u64) -> Result<()> {
@@ -64,12 +69,40 @@ impl Router {
             return Err(malformed("the first frame is not HELLO"));
         }
         let hello = Hello::decode(frame.raw.payload)?;
-        let newcomer = Newcomer { id: &hello.id, pid: Some(hello.pid), max_message: hello.max_message };
+        let same = self.symbols.find(&hello.id).and_then(|id| self.find_member(id));
+        let same = same.filter(|key| {
+            let Member { session, secret, .. } = self.members[key.place as usize];
+            session != 0 && (session, secret) == (hello.session, hello.secret)
+        });
+        match same {
+            Some(key) if self.has_lost_its_place(key) => self.remove_member(key, Departure::TimedOut),
+            Some(key) => {
+                self.resume(key, link, &hello);
+                return Ok(());
+            }
+            None => {}
+        }
+        let from_elsewhere = hello.epoch != 0 && hello.epoch != self.welcome.epoch;
+        if from_elsewhere {
+            self.begin_grace();
+        }
+        let newcomer = Newcomer {
+            id: &hello.id,
+            session: hello.session,
+            secret: hello.secret,
+            pid: Some(hello.pid),
+            max_message: hello.max_message,
+            fresh: hello.epoch == 0,
+        };
         match self.add_member(link, &newcomer, now) {
-            Ok(_) => {
-                let Link { out, .. } = &mut self.links[link.0 as usize];
-                self.welcome.encode(out.tail(&mut self.spares));
-                self.mark_dirty(link);
+            Ok(key) => {
+                // Whoever comes back too late was given up, here or on the bridge before.
+                self.welcome(link, hello.epoch == 0 || (from_elsewhere && self.grace.is_some()));
+                if from_elsewhere && hello.listens > 0 {
+                    self.members[key.place as usize].expected = hello.listens;
+                    self.not_ready.push(key);
+                }
+                self.welcome_back(key);
                 self.announce_join(link);
             }
             Err(error) => self.reject(link, Code::DuplicateNode, error.message()),
@@ -77,13 +110,22 @@ impl Router {
         Ok(())
     }
 
+    pub(super) fn welcome(&mut self, link: LinkKey, kept: bool) {
+        let Link { out, .. } = &mut self.links[link.0 as usize];
+        Welcome { kept, ..self.welcome.clone() }.encode(out.tail(&mut self.spares));
+        self.mark_dirty(link);
+    }
+
     fn handle_frame(&mut self, link: LinkKey, member: MemberKey, frame: &Arrived<'_>) -> Result<()> {
         let payload = frame.raw.payload;
         match frame.raw.kind {
             kind::MESSAGE | kind::BROADCAST | kind::RPC | kind::REPLY | kind::REFUSE | kind::ROSTER => {
-                let (head, body) = Head::decode(&frame.raw)?;
+                let (mut head, body) = Head::decode(&frame.raw)?;
+                head.flags &= !(flag::BRIDGE | flag::OWN);
                 check_routed(&head, body)?;
-                self.members[member.place as usize].last_seq = head.seq;
+                // What is said again has lower numbers.
+                let last_seq = &mut self.members[member.place as usize].last_seq;
+                *last_seq = head.seq.max(*last_seq);
                 let body = Body::new(body, |body| frame.share(body));
                 self.route(link, member, head, &body)
             }
@@ -124,6 +166,7 @@ impl Router {
                 Ok(())
             }
             kind::PONG => Ok(()),
+            kind::REPLAY | kind::SKIP | kind::WATCH => self.handle_about(member, frame.raw.kind, payload),
             kind::LEAVE => {
                 self.remove_member(member, Departure::Left);
                 put_bare(kind::LEFT, self.links[link.0 as usize].out.tail(&mut self.spares));
@@ -134,18 +177,58 @@ impl Router {
         }
     }
 
+    /// What a node says about another.
+    fn handle_about(&mut self, member: MemberKey, kind: u8, payload: &[u8]) -> Result<()> {
+        let (seq, id) = decode_about(payload)?;
+        let symbol = self.symbols.acquire(id);
+        match (kind, self.find_member(symbol)) {
+            (kind::REPLAY, Some(other)) => self.replay(member, other),
+            (kind::SKIP, Some(other)) => self.skip(member, other),
+            (kind::REPLAY, None) => self.forget_kept_back(symbol, member),
+            (kind::SKIP, None) if self.grace.is_some() => self.note_kept_back(symbol, member),
+            (kind::WATCH, Some(other)) => self.watch(member, other, seq),
+            (kind::WATCH, None) if self.awaits_for(symbol, member, seq) => {}
+            (kind::SKIP | kind::WATCH, None) => {
+                if kind == kind::SKIP {
+                    self.note_kept_back(symbol, member);
+                }
+                let code = Code::NodeLeft;
+                self.tell_gone(member, Gone { seq, code, delivered_only: false, node: id.to_owned() });
+            }
+            _ => {}
+        }
+        self.symbols.release(symbol);
+        Ok(())
+    }
+
     fn listen(&mut self, member: MemberKey, event: &str) -> Result<()> {
+        if let Some(left) = self.members[member.place as usize].expected.checked_sub(1) {
+            self.members[member.place as usize].expected = left;
+            if left == 0 {
+                self.not_ready.retain(|&other| other != member);
+            }
+        }
         let interests = &mut self.members[member.place as usize].interests;
         if interests.len() >= MAX_INTERESTS {
             return Err(malformed(format!("more than {MAX_INTERESTS} events listened for")));
         }
         let symbol = self.symbols.acquire(event);
-        if interests.insert(symbol) {
-            self.interests.listen(member, symbol);
-        } else {
+        if !interests.insert(symbol) {
             self.symbols.release(symbol);
+            return Ok(());
+        }
+        self.interests.listen(member, symbol);
+        if PRESENCE_EVENTS.contains(&event) && !self.knew_who_is_there(member, event) && !self.will_list(member) {
+            self.list_members(member);
         }
         Ok(())
+    }
+
+    /// Whether a node that begins to listen for one event of presence listens for another already.
+    fn knew_who_is_there(&self, member: MemberKey, event: &str) -> bool {
+        let interests = &self.members[member.place as usize].interests;
+        let others = PRESENCE_EVENTS.iter().filter(|&&other| other != event);
+        others.filter_map(|other| self.symbols.find(other)).any(|other| interests.contains(&other))
     }
 
     fn unlisten(&mut self, member: MemberKey, event: &str) {

@@ -11,7 +11,8 @@ use super::router::Router;
 use super::settling::{InFlight, Settlements};
 use super::symbols::Symbol;
 use crate::error::{Code, Result};
-use crate::wire::frame::{Encoding, Head, flag, kind};
+use crate::senders::Senders;
+use crate::wire::frame::{Encoding, Head, decode_refusal, flag, kind};
 use crate::wire::legacy::{LegacyDecoder, LegacyEncoder, LegacyMessage, RawJson, json_from_packed};
 
 /// Questions a legacy peer may have open; its wire has no way to take one back, so the oldest are forgotten.
@@ -29,6 +30,8 @@ pub struct LegacyLink {
     /// nothing, so written is settled.
     unwritten: VecDeque<(u64, InFlight)>,
     written: u64,
+    /// Those it got something of.
+    pub senders: Senders,
     asks: FxHashMap<u32, Ask>,
     ask_order: VecDeque<u32>,
     last_ask: u32,
@@ -114,10 +117,15 @@ impl LegacyLink {
         let _sent = self.encoder.close(out, &values).or_else(|_| self.encoder.close(out, b"[]"));
     }
 
-    /// A reply of the bridge's own process.
-    pub fn push_from_bridge(&mut self, head: &Head, event: Option<&str>, body: &[u8], out: &mut Vec<u8>) {
-        debug_assert!(event.is_none(), "the bridge's own events do not concern this wire");
-        self.push_reply("", head, body, usize::MAX, out);
+    /// A reply or refusal of the bridge's own process; its events do not concern this wire.
+    pub fn push_from_bridge(&mut self, head: &Head, body: &[u8], out: &mut Vec<u8>) {
+        match head.kind {
+            kind::REFUSE => {
+                let text = decode_refusal(body).map_or("refused", |(_, text)| text);
+                self.push_refusal(head.correlation, text, out);
+            }
+            _ => self.push_reply("", head, body, usize::MAX, out),
+        }
     }
 
     fn push_reply(&mut self, from: &str, head: &Head, body: &[u8], max: usize, out: &mut Vec<u8>) {
@@ -194,10 +202,12 @@ impl Router {
 
     fn identify(&mut self, link: LinkKey, id: &RawJson, node: &str) {
         let now = self.link(link).progress;
-        let newcomer = Newcomer { id: node, pid: None, max_message: self.limits.max_message };
+        let max_message = self.limits.max_message;
+        let newcomer = Newcomer { id: node, session: 0, secret: 0, pid: None, max_message, fresh: true };
         match self.add_member(link, &newcomer, now) {
             Ok(member) => {
                 self.interests.listen_to_everything(member);
+                self.welcome_back(member);
                 self.with_legacy(link, |legacy, out| legacy.encoder.ack(out, id, b"[null]").unwrap_or_default());
                 self.announce_join(link);
             }
@@ -225,7 +235,8 @@ impl Router {
             LegacyMessage::Rpc { id, method, args } => {
                 let correlation = self.with_legacy(link, |legacy, _| legacy.ask(id, ""));
                 let method = self.symbols.acquire(&method);
-                self.call_host(member, legacy_head(kind::RPC, correlation), Some(method), args.into_bytes());
+                let head = legacy_head(kind::RPC, correlation);
+                self.call_host(member, head, Some(method), args.into_bytes());
                 self.symbols.release(method);
             }
             LegacyMessage::Leave { id } => {
@@ -273,7 +284,7 @@ impl Router {
         in_flight: InFlight,
     ) {
         let max = usize::try_from(self.limits.max_message).unwrap_or(usize::MAX);
-        let link = self.members[receiver.place as usize].link;
+        let Some(link) = self.members[receiver.place as usize].link else { return };
         let from = self.symbols.name(self.members[sender.place as usize].id).clone();
         let name = event.map(|event| self.symbols.name(event).clone()).unwrap_or_default();
         let sent = self.with_legacy(link, |legacy, out| {
@@ -283,7 +294,7 @@ impl Router {
                     Ok(())
                 }
                 kind::REFUSE => {
-                    let text = crate::wire::frame::decode_refusal(body).map_or("refused", |(_, text)| text);
+                    let text = decode_refusal(body).map_or("refused", |(_, text)| text);
                     if legacy.asked(&from, head.correlation) {
                         legacy.push_refusal(head.correlation, text, out);
                     }
@@ -316,7 +327,8 @@ impl Router {
             self.counters.undeliverable.increment();
             let peer = self.members[receiver.place as usize].id;
             let correlation = if head.kind == kind::MESSAGE { head.correlation } else { 0 };
-            self.refuse(sender, (Some(peer), event), correlation, Code::Unserializable, error.message());
+            let refused = Head { correlation, ..*head };
+            self.refuse(sender, (Some(peer), event), &refused, Code::Unserializable, error.message());
         }
     }
 }

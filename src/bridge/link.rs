@@ -14,7 +14,7 @@ use super::settling::{InFlight, Settlements};
 use super::symbols::{Symbol, Symbols};
 use crate::error::Result;
 use crate::outqueue::{OutQueue, Spares};
-use crate::wire::control::put_name;
+use crate::wire::control::{put_name, put_peer};
 use crate::wire::frame::{CHUNK_LEN, Head, MAX_INLINE, encode_chunk_head, flag, large_head, malformed};
 use crate::wire::names::{IncomingNames, OutgoingNames, Slot};
 use crate::wire::reader::FrameReader;
@@ -43,6 +43,26 @@ const SHARE_AT: usize = 32 * 1024;
 /// Frames a peer may have read without saying so: more than any socket buffer holds, about 10 MiB to remember.
 const MAX_UNACKNOWLEDGED: usize = 1 << 18;
 
+/// A name on its way down a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NameKey {
+    /// An event, or a node's id without more.
+    Bare(Symbol),
+    /// A node in one of its sessions: another process with its id is another name.
+    Node(MemberKey),
+}
+
+/// Who a frame on its way down comes from, or is about.
+#[derive(Clone, Copy, Debug)]
+pub enum About {
+    /// The bridge.
+    Bridge,
+    /// Whoever has this id.
+    Id(Symbol),
+    /// A node.
+    Node { key: MemberKey, id: Symbol, session: u64 },
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Link {
@@ -60,6 +80,8 @@ pub struct Link {
     pub held_by: Option<LinkKey>,
     /// Whether the driver has been told of bytes to write.
     pub dirty: bool,
+    /// Tells it from every other link there ever was.
+    pub serial: u64,
 }
 
 /// What the other side speaks.
@@ -78,9 +100,11 @@ pub enum Wire {
 pub struct Native {
     pub reader: FrameReader,
     pub names: IncomingNames<Symbol>,
-    told: OutgoingNames<Symbol, BuildHasherDefault<FxHasher>>,
-    /// Frames sent and not acknowledged. Senders are held above [`MAX_UNACKNOWLEDGED`].
+    told: OutgoingNames<NameKey, BuildHasherDefault<FxHasher>>,
+    /// Frames sent and not acknowledged. Senders wait above [`MAX_UNACKNOWLEDGED`].
     in_flight: VecDeque<InFlight>,
+    /// What they weigh.
+    weight: u64,
     acknowledged: u64,
     /// Large messages on their way up.
     pub relays: FxHashMap<u32, Relay>,
@@ -124,9 +148,10 @@ impl<'a> Body<'a> {
 
 impl Link {
     /// A fresh connection.
-    pub fn new(peer: Peer, now: u64) -> Self {
+    pub fn new(peer: Peer, serial: u64, now: u64) -> Self {
         Self {
             peer,
+            serial,
             wire: Wire::Undecided(BytesMut::new()),
             out: OutQueue::default(),
             member: None,
@@ -148,8 +173,19 @@ impl Link {
         self.out.len() <= max_pending / 2 && self.unacknowledged() <= MAX_UNACKNOWLEDGED / 2
     }
 
-    fn unacknowledged(&self) -> usize {
+    /// Frames that were sent and not acknowledged.
+    pub fn unacknowledged(&self) -> usize {
         if let Wire::Native(native) = &self.wire { native.in_flight.len() } else { 0 }
+    }
+
+    /// Frames that were acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        if let Wire::Native(native) = &self.wire { native.acknowledged } else { 0 }
+    }
+
+    /// Bytes of messages that were sent and not acknowledged, wherever they are.
+    pub fn unacknowledged_bytes(&self) -> u64 {
+        if let Wire::Native(native) = &self.wire { native.weight } else { 0 }
     }
 
     /// The state of our wire.
@@ -167,7 +203,7 @@ impl Link {
     pub fn push_message(
         &mut self,
         head: Head,
-        names: (Option<Symbol>, Option<Symbol>),
+        names: (About, Option<Symbol>),
         body: &Body<'_>,
         in_flight: InFlight,
         (symbols, spares): (&mut Symbols, &mut Spares),
@@ -179,7 +215,8 @@ impl Link {
         let stream = native.next_stream();
         let opening = large_head(stream, body.bytes.len() as u64);
         let large = Head { flags: head.flags | flag::LARGE, ..head };
-        self.push_routed(large, names, &Body::small(&opening), InFlight::Unwatched, (symbols, &mut *spares));
+        let begun = in_flight.sender().map_or(InFlight::Unwatched, InFlight::Opening);
+        self.push_routed(large, names, &Body::small(&opening), begun, (symbols, &mut *spares));
         let (last, before) = body.chunks();
         for chunk in before {
             self.push_chunk(stream, 0, &chunk, InFlight::Unwatched, spares);
@@ -191,23 +228,23 @@ impl Link {
     pub fn push_routed(
         &mut self,
         head: Head,
-        (peer, event): (Option<Symbol>, Option<Symbol>),
+        (about, event): (About, Option<Symbol>),
         body: &Body<'_>,
         in_flight: InFlight,
         (symbols, spares): (&mut Symbols, &mut Spares),
     ) {
         let Wire::Native(native) = &mut self.wire else { return };
         let tail = self.out.tail(spares);
-        let (peer, event) = native.slots(peer, event, symbols, tail);
+        let (peer, event) = native.slots(about, event, symbols, tail);
         Head { peer, event, ..head }.encode(body.bytes.len(), tail);
-        native.in_flight.push_back(in_flight);
+        native.expect(in_flight);
         self.push_body(body, spares);
     }
 
     /// Appends a chunk of a large message.
     pub fn push_chunk(&mut self, stream: u32, flags: u8, body: &Body<'_>, in_flight: InFlight, spares: &mut Spares) {
         let Wire::Native(native) = &mut self.wire else { return };
-        native.in_flight.push_back(in_flight);
+        native.expect(in_flight);
         encode_chunk_head(stream, flags, body.bytes.len(), self.out.tail(spares));
         self.push_body(body, spares);
     }
@@ -221,6 +258,12 @@ impl Link {
 }
 
 impl Native {
+    /// A frame goes out that the other side will acknowledge.
+    pub fn expect(&mut self, frame: InFlight) {
+        self.weight += frame.weight();
+        self.in_flight.push_back(frame);
+    }
+
     /// A number for the next large message to this link.
     pub fn next_stream(&mut self) -> u32 {
         self.last_stream = self.last_stream.wrapping_add(1);
@@ -238,6 +281,7 @@ impl Native {
         };
         self.acknowledged = received;
         for frame in self.in_flight.drain(..news) {
+            self.weight -= frame.weight();
             settlements.frame(frame);
         }
         if self.in_flight.is_empty() && self.in_flight.capacity() > 256 {
@@ -248,14 +292,13 @@ impl Native {
 
     /// Takes what will never be acknowledged.
     pub fn abandon(&mut self) -> VecDeque<InFlight> {
+        self.weight = 0;
         std::mem::take(&mut self.in_flight)
     }
 
     /// Gives the names' references back.
     pub fn release_names(&mut self, symbols: &mut Symbols) {
-        for symbol in self.told.clear() {
-            symbols.release(symbol);
-        }
+        self.told.clear().into_iter().for_each(|name| name.release(symbols));
         for &symbol in self.names.iter() {
             symbols.release(symbol);
         }
@@ -263,25 +306,39 @@ impl Native {
     }
 
     /// The slots of both names, telling the other side those it does not know.
-    fn slots(
-        &mut self,
-        peer: Option<Symbol>,
-        event: Option<Symbol>,
-        symbols: &mut Symbols,
-        out: &mut Vec<u8>,
-    ) -> (u16, u16) {
-        for symbol in self.told.make_room(2) {
-            symbols.release(symbol);
-        }
-        let mut slot = |name: Option<Symbol>| match name.map(|symbol| (symbol, self.told.slot(symbol))) {
-            None => 0,
-            Some((_, Slot::Known(slot))) => slot,
-            Some((symbol, Slot::New(slot))) => {
+    fn slots(&mut self, about: About, event: Option<Symbol>, symbols: &mut Symbols, out: &mut Vec<u8>) -> (u16, u16) {
+        self.told.make_room(2).into_iter().for_each(|name| name.release(symbols));
+        let peer = match about {
+            About::Bridge => 0,
+            About::Id(id) => self.bare_slot(id, symbols, out),
+            About::Node { key, id, session } => match self.told.slot(NameKey::Node(key)) {
+                Slot::Known(slot) => slot,
+                Slot::New(slot) => {
+                    put_peer(slot, session, symbols.name(id), out);
+                    slot
+                }
+            },
+        };
+        (peer, event.map_or(0, |event| self.bare_slot(event, symbols, out)))
+    }
+
+    fn bare_slot(&mut self, symbol: Symbol, symbols: &mut Symbols, out: &mut Vec<u8>) -> u16 {
+        match self.told.slot(NameKey::Bare(symbol)) {
+            Slot::Known(slot) => slot,
+            Slot::New(slot) => {
                 symbols.retain(symbol);
                 put_name(slot, symbols.name(symbol), out);
                 slot
             }
-        };
-        (slot(peer), slot(event))
+        }
+    }
+}
+
+impl NameKey {
+    /// Gives back the reference that a slot held.
+    fn release(self, symbols: &mut Symbols) {
+        if let Self::Bare(symbol) = self {
+            symbols.release(symbol);
+        }
     }
 }

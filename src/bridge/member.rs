@@ -1,8 +1,13 @@
 //! A node as the bridge knows it.
 
+use std::collections::VecDeque;
+
 use rustc_hash::FxHashSet;
 
+use super::collecting::Collector;
 use super::link::LinkKey;
+use super::owing::Owed;
+use super::own::Own;
 use super::symbols::Symbol;
 
 /// A node's place in the bridge's table, and its number among all that ever had that place.
@@ -17,16 +22,45 @@ pub struct MemberKey {
 pub struct Member {
     pub key: MemberKey,
     pub id: Symbol,
-    pub link: LinkKey,
+    /// Its session; 0: it keeps nothing of what it said.
+    pub session: u64,
+    /// What proves on another link that it is the same.
+    pub secret: u64,
+    /// `None`: its link is lost, and its place is kept for a while.
+    pub link: Option<LinkKey>,
     pub info: NodeInfo,
+    /// Events it is about to say that it listens for: until then what is for it is owed.
+    pub expected: u32,
+    /// Whether it was on no other bridge before: whoever asked its id on an older one asked somebody else.
+    pub fresh: bool,
     /// Events it listens for.
     pub interests: FxHashSet<Symbol>,
     /// Nodes that asked it something: they are told when it is gone.
     pub askers: FxHashSet<MemberKey>,
     /// Bytes of one message that it takes.
     pub max_message: u64,
-    /// Number of its last message that was routed.
+    /// The highest number of its messages that were routed.
     pub last_seq: u64,
+    /// What of others did not reach it.
+    pub owed: Owed,
+    /// Nodes that this one did not reach.
+    pub owing: FxHashSet<MemberKey>,
+    /// Nodes that wait for the rest of something large that it had begun to say.
+    pub unfinished: FxHashSet<MemberKey>,
+    /// While it is away: since when, in router time, and what the bridge itself has to tell it.
+    pub away: Option<Box<Away>>,
+    /// What it said to those for whom the bridge puts messages together.
+    pub collector: Option<Box<Collector>>,
+}
+
+/// A node without its link.
+#[derive(Debug, Default)]
+pub struct Away {
+    pub since: u64,
+    pub own: VecDeque<Own>,
+    pub own_bytes: u64,
+    /// Whether more was to be told than may wait: its place is lost.
+    pub overflown: bool,
 }
 
 /// What others may know of a node: `NodeInfo` of the API.
@@ -68,10 +102,14 @@ impl NodeInfo {
 pub enum Departure {
     /// It said goodbye.
     Left,
-    /// Its link broke: the process ended, or was killed.
+    /// Its process ended without a word, or was killed; or its link broke, and it keeps nothing.
     Died,
     /// It did not read while its queue was full.
     Cut,
+    /// Its link broke, and it did not come back in time.
+    TimedOut,
+    /// Its link broke, and another process took its id.
+    Replaced,
 }
 
 impl Departure {
@@ -81,6 +119,8 @@ impl Departure {
             Self::Left => "left",
             Self::Died => "died",
             Self::Cut => "cut",
+            Self::TimedOut => "timeout",
+            Self::Replaced => "replaced",
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Who is on the bus: joining, leaving, and who is told.
 
 use bytes::Bytes;
+use rustc_hash::FxHashSet;
 
 use super::host::Event;
 use super::link::{Link, LinkKey, Peer, Wire};
 use super::member::{Departure, Member, MemberKey, NodeInfo};
 use super::router::Router;
+use super::settling::InFlight;
 use super::symbols::Symbol;
 use crate::error::{Code, Error, Result};
 use crate::wire::control::Gone;
@@ -15,10 +17,18 @@ use crate::wire::frame::{Encoding, kind};
 #[derive(Clone, Copy, Debug)]
 pub struct Newcomer<'a> {
     pub id: &'a str,
+    /// 0: it keeps nothing of what it says.
+    pub session: u64,
+    pub secret: u64,
     pub pid: Option<u32>,
     /// Bytes of one message that it takes.
     pub max_message: u64,
+    /// Whether it was on no other bridge before.
+    pub fresh: bool,
 }
+
+/// The event by which those who listen for presence learn who is there.
+const ROSTER_EVENT: &str = "node:roster";
 
 impl Router {
     /// Puts a node on the bus.
@@ -26,10 +36,13 @@ impl Router {
     /// # Errors
     /// `ERR_DUPLICATE_NODE`.
     pub(super) fn add_member(&mut self, link: LinkKey, newcomer: &Newcomer<'_>, now: u64) -> Result<MemberKey> {
-        let &Newcomer { id, pid, max_message } = newcomer;
-        if self.symbols.find(id).is_some_and(|id| self.by_id.contains_key(&id)) {
-            let text = format!("duplicate-node: the id '{id}' is taken");
-            return Err(Error::new(Code::DuplicateNode, text));
+        let &Newcomer { id, session, secret, pid, max_message, fresh } = newcomer;
+        if let Some(member) = self.symbols.find(id).and_then(|id| self.find_member(id)) {
+            if self.members[member.place as usize].link.is_some() {
+                let text = format!("duplicate-node: the id '{id}' is taken");
+                return Err(Error::new(Code::DuplicateNode, text));
+            }
+            self.remove_member(member, Departure::Replaced);
         }
         self.incarnations = self.incarnations.wrapping_add(1);
         let place = self.members.vacant_key() as u32;
@@ -40,8 +53,26 @@ impl Router {
         state.progress = now;
         let Peer { uid, address, since, .. } = state.peer.clone();
         let info = NodeInfo { id: id.to_owned(), pid: state.peer.pid.or(pid), uid, address, since };
-        let (interests, askers) = Default::default();
-        self.members.insert(Member { key, id: symbol, link, info, interests, askers, max_message, last_seq: 0 });
+        let (interests, askers, owed, owing, unfinished) = Default::default();
+        self.members.insert(Member {
+            key,
+            id: symbol,
+            session,
+            secret,
+            link: Some(link),
+            info,
+            expected: 0,
+            fresh,
+            interests,
+            askers,
+            max_message,
+            last_seq: 0,
+            owed,
+            owing,
+            unfinished,
+            away: None,
+            collector: None,
+        });
         self.by_id.insert(symbol, key);
         Ok(key)
     }
@@ -49,78 +80,108 @@ impl Router {
     /// Tells everyone that the link's node is there.
     pub(super) fn announce_join(&mut self, link: LinkKey) {
         let Some(key) = self.link(link).member else { return };
-        let info = self.members[key.place as usize].info.clone();
-        self.announce("node:join", format!("[{}]", info.to_json()), key);
+        let Member { info, fresh, .. } = &self.members[key.place as usize];
+        let (info, body) = (info.clone(), format!("[{},{fresh}]", info.to_json()));
+        self.announce("node:join", body, key);
         self.events.push_back(Event::Joined(info));
     }
 
+    /// Takes a node off the bus. Whoever sent it something that it may not have got is told.
     pub(super) fn remove_member(&mut self, key: MemberKey, departure: Departure) {
-        let member = self.members.remove(key.place as usize);
+        // What was acknowledged before it went did reach it.
+        self.tell_settled();
+        self.forgive_all(key);
+        self.forget_keeper(key);
+        self.forget_collector(key);
+        let mut member = self.members.remove(key.place as usize);
+        self.away -= usize::from(member.away.is_some());
+        self.not_ready.retain(|&other| other != key);
         self.by_id.remove(&member.id);
-        for event in member.interests {
+        for event in std::mem::take(&mut member.interests) {
             self.interests.unlisten(key, event, &mut self.symbols);
         }
         self.interests.forget(key);
-        self.links[member.link.0 as usize].member = None;
-        self.abandon_link(member.link);
-        for asker in member.askers {
-            self.tell_gone(asker, &member.info.id);
+        let mut senders = std::mem::take(&mut member.askers);
+        senders.extend(member.owed.senders());
+        if let Some(link) = member.link {
+            self.links[link.0 as usize].member = None;
+            self.abandon_link(link, &mut senders);
         }
+        for share in std::mem::take(&mut member.owed).into_shares() {
+            self.settlements.frame(InFlight::Share(share));
+        }
+        self.tell_of_departure(&member, departure, senders);
         self.symbols.release(member.id);
-        let reason = departure.as_str();
-        self.announce("node:leave", format!("[{},\"{reason}\"]", member.info.to_json()), key);
-        self.events.push_back(Event::Left(member.info, departure));
     }
 
-    /// What the link's node will never acknowledge is settled; what it had begun to say is taken back.
-    fn abandon_link(&mut self, link: LinkKey) {
-        let native = match &mut self.links[link.0 as usize].wire {
+    fn tell_of_departure(&mut self, member: &Member, departure: Departure, senders: FxHashSet<MemberKey>) {
+        let node = &member.info.id;
+        for sender in senders.into_iter().filter(|&sender| self.is_member(sender)).collect::<Vec<_>>() {
+            let seq = self.members[sender.place as usize].last_seq;
+            self.tell_gone(sender, Gone { seq, code: Code::NodeLeft, delivered_only: false, node: node.clone() });
+        }
+        for &reader in &member.unfinished {
+            self.tell_gone(reader, Gone { seq: 0, code: Code::NodeLeft, delivered_only: false, node: node.clone() });
+        }
+        let reason = departure.as_str();
+        self.announce("node:leave", format!("[{},\"{reason}\"]", member.info.to_json()), member.key);
+        self.events.push_back(Event::Left(member.info.clone(), departure));
+    }
+
+    /// What the link's node will never acknowledge is settled, or its sender among those to be told; what it had begun to
+    /// say is taken back.
+    fn abandon_link(&mut self, link: LinkKey, senders: &mut FxHashSet<MemberKey>) {
+        let Link { wire, .. } = &mut self.links[link.0 as usize];
+        let native = match wire {
             Wire::Native(native) => native,
             Wire::Legacy(legacy) => return legacy.abandon().for_each(|frame| self.settlements.frame(frame)),
             Wire::Undecided(_) => return,
         };
+        let relays = std::mem::take(&mut native.relays);
         for frame in native.abandon() {
-            self.settlements.frame(frame);
+            match frame {
+                InFlight::Message(watched) if self.keeps(watched.sender) => drop(senders.insert(watched.sender)),
+                frame => self.settlements.frame(frame),
+            }
         }
-        for (_, relay) in std::mem::take(&mut native.relays) {
+        for (_, relay) in relays {
             self.abort_relay(relay);
         }
     }
 
-    fn tell_gone(&mut self, asker: MemberKey, id: &str) {
-        if !self.is_member(asker) {
+    /// `watcher` is told when `key`, of whom it waits for something, is gone.
+    pub(super) fn watch(&mut self, watcher: MemberKey, key: MemberKey, seq: u64) {
+        if !self.is_member(watcher) {
             return;
         }
-        let Member { link, last_seq, .. } = self.members[asker.place as usize];
-        let Link { wire, out, .. } = &mut self.links[link.0 as usize];
-        let tail = out.tail(&mut self.spares);
-        match wire {
-            Wire::Legacy(legacy) => legacy.push_gone(id, tail),
-            _ => Gone { seq: last_seq, node: id.to_owned() }.encode(tail),
+        let watcher_is_older = !self.members[watcher.place as usize].fresh;
+        let Member { fresh, askers, info, .. } = &mut self.members[key.place as usize];
+        askers.insert(watcher);
+        if *fresh && watcher_is_older {
+            let node = info.id.clone();
+            self.tell_gone(watcher, Gone { seq, code: Code::NodeLeft, delivered_only: true, node });
         }
-        self.mark_dirty(link);
     }
 
-    /// An event of the bridge's own for those who listen, the one it is about excepted.
-    fn announce(&mut self, event: &str, body: String, about: MemberKey) {
-        let Some(symbol) = self.symbols.find(event) else { return };
-        let listeners: Vec<MemberKey> = self.interests.listeners(Some(symbol)).collect();
-        let body = Bytes::from(body);
-        for listener in listeners {
-            let native = self
-                .members
-                .get(listener.place as usize)
-                .is_some_and(|member| matches!(self.links[member.link.0 as usize].wire, Wire::Native(_)));
-            if listener != about && native {
-                let body = body.clone();
-                self.push_from_bridge(listener, kind::BROADCAST, 0, Some(symbol), Encoding::Json, body);
-                self.hold_itself_if_full(self.members[listener.place as usize].link);
-            }
+    /// Tells a node that listens for presence who is there.
+    pub(super) fn list_members(&mut self, to: MemberKey) {
+        if !self.is_member(to) {
+            return;
         }
+        let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
+        let event = self.symbols.acquire(ROSTER_EVENT);
+        let body = Bytes::from(format!("[[{}]]", infos.join(",")));
+        self.push_from_bridge(to, kind::BROADCAST, 0, Some(event), Encoding::Json, body);
+        self.symbols.release(event);
     }
 
     pub(super) fn is_member(&self, key: MemberKey) -> bool {
         self.members.get(key.place as usize).is_some_and(|member| member.key == key)
+    }
+
+    /// Whether a node keeps what it said until that is settled, so that it can be asked to say it again.
+    pub(super) fn keeps(&self, key: MemberKey) -> bool {
+        self.members.get(key.place as usize).is_some_and(|member| member.key == key && member.session != 0)
     }
 
     /// Who has this id.

@@ -1,7 +1,10 @@
 //! The bridge: a pure router, and the thread that drives it.
 
+mod absence;
+mod collecting;
 pub mod counters;
 mod flow;
+mod grace;
 pub mod host;
 mod input;
 mod interests;
@@ -9,6 +12,8 @@ mod legacy;
 mod link;
 mod member;
 mod membership;
+mod owing;
+mod own;
 mod relay;
 pub mod router;
 mod routing;

@@ -15,6 +15,11 @@ impl Router {
             ("names", self.symbols.len()),
             ("settlements", usize::from(!self.settlements.is_empty())),
             ("links that others wait for", self.full),
+            ("receivers that wait for their senders", self.owed_to.len()),
+            ("nodes that are away", self.away),
+            ("nodes that are not ready", self.not_ready.len()),
+            ("awaited", self.absent.len()),
+            ("grace", usize::from(self.grace.is_some())),
             ("dirty links", self.dirty.len()),
             ("events", self.events.len()),
             ("bytes of calls", self.host_pending),
@@ -22,9 +27,17 @@ impl Router {
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Whether others wait for this link.
-    pub fn holds_others(&self, link: LinkKey) -> bool {
-        !self.links[link.0 as usize].holding.is_empty()
+    /// Who owes what to whom, for people to read.
+    pub fn debts(&self) -> Vec<String> {
+        let members = self.members.iter().filter(|(_, member)| !member.owed.is_empty());
+        members.map(|(_, member)| format!("{}: {:?}", member.info.id, member.owed)).collect()
+    }
+
+    /// What a node listens for, as the bridge knows it.
+    pub fn interests_of(&self, id: &str) -> Vec<String> {
+        let member = self.symbols.find(id).and_then(|id| self.find_member(id));
+        let interests = member.map(|member| &self.members[member.place as usize].interests);
+        interests.into_iter().flatten().map(|&event| self.symbols.name(event).to_string()).collect()
     }
 
     /// How many nodes wait to hear when the link's node goes.

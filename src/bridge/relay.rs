@@ -3,10 +3,14 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
+
+use super::collecting::Reader;
 use super::link::{Body, LinkKey, Wire};
 use super::member::MemberKey;
+use super::owing::Way;
 use super::router::Router;
-use super::routing::watched;
+use super::routing::{Route, watched};
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
 use crate::error::{Code, Result};
@@ -19,14 +23,25 @@ pub const MAX_RELAYS: usize = 1024;
 /// One large message whose opening has come and whose end has not.
 #[derive(Debug)]
 pub struct Relay {
+    stream: u32,
     /// Body bytes in all.
     pub total: u64,
     /// Those still to come.
     pub left: u64,
-    /// Who gets the chunks, and the stream's number on their links.
-    pub to: Vec<(MemberKey, u32)>,
+    /// Who gets the chunks.
+    pub to: Vec<Leg>,
     pub fate: Fate,
     pub collected: Option<Collected>,
+}
+
+/// One receiver of chunks.
+#[derive(Clone, Copy, Debug)]
+pub struct Leg {
+    receiver: MemberKey,
+    /// The link that got the opening: on another one, the rest would make no sense.
+    serial: u64,
+    /// The message's number there.
+    stream: u32,
 }
 
 /// What its last chunk settles.
@@ -54,20 +69,20 @@ impl Fate {
 /// A large message that is put together here.
 #[derive(Debug)]
 pub struct Collected {
-    pub head: Head,
-    pub event: Option<Symbol>,
     /// Grows with what really comes, never by what was announced.
-    pub body: Vec<u8>,
-    pub readers: Readers,
+    body: Vec<u8>,
+    readers: Vec<Reader>,
 }
 
-/// For whom.
-#[derive(Debug)]
-pub enum Readers {
-    /// The process that hosts the bridge.
-    Host,
-    /// Peers of the original's wire.
-    Legacy(Vec<MemberKey>),
+/// A large message's opening, and who sent it.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    sender: MemberKey,
+    head: Head,
+    peer: Option<Symbol>,
+    event: Option<Symbol>,
+    stream: u32,
+    total: u64,
 }
 
 impl Router {
@@ -88,110 +103,139 @@ impl Router {
         if total == 0 || relays.len() >= MAX_RELAYS || relays.contains_key(&stream) {
             return Err(malformed("a large message that is empty, open already, or one too many"));
         }
-        let watched = watched(sender, &head, total);
         let collecting: u64 = relays.values().filter(|relay| relay.collected.is_some()).map(|relay| relay.total).sum();
+        let opening = Opening { sender, head, peer, event, stream, total };
         let relay = if total > self.limits.max_message {
-            self.settlements.message(watched);
             self.too_large(sender, &head, (peer, event), total, self.limits.max_message);
-            Relay::ignored(total)
+            self.settlements.message(watched(sender, &head, total));
+            Relay::ignored(&opening)
         } else {
-            self.begin_relay(sender, head, (peer, event), watched, total)?
+            self.begin_relay(&opening, collecting)?
         };
-        let relay = self.bound_collection(sender, &head, (peer, event), relay, collecting);
         self.link(link).native()?.relays.insert(stream, relay);
         Ok(())
     }
 
-    /// What is collected here is bounded for each sender: beyond, it is told so, and its chunks are passed over.
-    fn bound_collection(
+    fn begin_relay(&mut self, opening: &Opening, collecting: u64) -> Result<Relay> {
+        let &Opening { sender, ref head, peer, event, total, .. } = opening;
+        let watched = watched(sender, head, total);
+        let (receivers, fate) = match (head.kind, peer) {
+            (kind::ROSTER, _) => return Err(malformed("a question for the roster that is large")),
+            (kind::RPC, _) => {
+                return Ok(self.collect(opening, vec![Reader::Host], Fate::Directed(watched), collecting));
+            }
+            (kind::BROADCAST, None) => {
+                let receivers = self.receivers(sender, head, event, total);
+                let broadcast = self.new_broadcast(watched, receivers.len());
+                (receivers, Fate::Shared(broadcast))
+            }
+            (kind::BROADCAST, Some(peer)) => match self.late_receiver(sender, head.seq, peer, event) {
+                Some((receiver, Some(share))) => (vec![receiver], Fate::Shared(share)),
+                Some((receiver, None)) => (vec![receiver], Fate::Ignored),
+                None => return Ok(Relay::ignored(opening)),
+            },
+            (_, None) => return Err(malformed("a directed frame without a receiver")),
+            (_, Some(peer)) => match self.receiver(sender, head, (peer, event), total) {
+                Route::To(receiver) => (vec![receiver], Fate::Directed(watched)),
+                Route::Later => return Ok(Relay::ignored(opening)),
+                Route::Refused => {
+                    self.settlements.message(watched);
+                    return Ok(Relay::ignored(opening));
+                }
+            },
+        };
+        if let (true, Fate::Shared(broadcast)) = (receivers.is_empty(), &fate) {
+            self.settle_if_for_nobody(broadcast);
+            return Ok(Relay::ignored(opening));
+        }
+        let (legacy, native): (Vec<_>, Vec<_>) = receivers.into_iter().partition(|&receiver| self.is_legacy(receiver));
+        let mut readers = Vec::new();
+        for receiver in legacy {
+            if let Way::Open(..) = self.way(sender, receiver, head.seq, fate.in_flight()) {
+                readers.push(Reader::Legacy(receiver));
+            }
+        }
+        let mut relay = self.collect(opening, readers, fate, collecting);
+        for receiver in native {
+            self.counters.delivered.increment();
+            relay.to.extend(self.open_leg(opening, receiver, &relay.fate));
+        }
+        Ok(relay)
+    }
+
+    fn open_leg(&mut self, opening: &Opening, receiver: MemberKey, fate: &Fate) -> Option<Leg> {
+        let &Opening { sender, head, event, total, .. } = opening;
+        let from = self.note_asker(sender, receiver, &head);
+        // Whoever is gone before it has all is no secret to the sender.
+        self.members[receiver.place as usize].askers.insert(sender);
+        match self.way(sender, receiver, head.seq, fate.in_flight()) {
+            Way::Open(link, _) => {
+                let state = &mut self.links[link.0 as usize];
+                let Wire::Native(native) = &mut state.wire else { return None };
+                let stream = native.next_stream();
+                let bytes = large_head(stream, total);
+                let stores = (&mut self.symbols, &mut self.spares);
+                state.push_routed(head, (from, event), &Body::small(&bytes), InFlight::Opening(sender), stores);
+                let serial = state.serial;
+                self.mark_dirty(link);
+                Some(Leg { receiver, serial, stream })
+            }
+            Way::Owed => None,
+            Way::Lost(in_flight) => {
+                self.settlements.frame(in_flight);
+                self.tell_lost(sender, receiver);
+                None
+            }
+        }
+    }
+
+    /// A message that is put together for `readers`, if there are any. What is collected is bounded for each sender:
+    /// beyond, it is told so, and the chunks are passed over.
+    fn collect(&mut self, opening: &Opening, readers: Vec<Reader>, fate: Fate, collecting: u64) -> Relay {
+        let &Opening { sender, ref head, peer, event, stream, total } = opening;
+        let mut relay = Relay { stream, total, left: total, to: Vec::new(), fate, collected: None };
+        if readers.is_empty() {
+            return relay;
+        }
+        let most = self.limits.max_message.max(self.limits.max_pending as u64);
+        if collecting + total > most {
+            self.counters.undeliverable.increment();
+            let text = format!("{collecting} bytes of large messages are on their way to peers that take no chunks");
+            self.refuse_collecting(sender, head, (peer, event), &readers, &text);
+            readers.iter().for_each(|_| self.settlements.frame(relay.fate.in_flight()));
+            return relay;
+        }
+        for &reader in &readers {
+            if let Reader::Legacy(receiver) = reader {
+                self.counters.delivered.increment();
+                self.note_asker(sender, receiver, head);
+            }
+            self.begin_collecting(sender, reader, (*head, event), stream, relay.fate.in_flight());
+        }
+        relay.collected = Some(Collected { body: Vec::new(), readers });
+        relay
+    }
+
+    fn refuse_collecting(
         &mut self,
         sender: MemberKey,
         head: &Head,
         names: (Option<Symbol>, Option<Symbol>),
-        mut relay: Relay,
-        collecting: u64,
-    ) -> Relay {
-        let most = self.limits.max_message.max(self.limits.max_pending as u64);
-        if relay.collected.is_none() || collecting + relay.total <= most {
-            return relay;
-        }
-        self.counters.undeliverable.increment();
-        let text = format!("{collecting} bytes of large messages are on their way to peers that take no chunks");
-        match (head.kind, &relay.collected) {
-            (kind::REPLY, Some(Collected { readers: Readers::Legacy(askers), .. })) => {
-                for &asker in askers {
-                    self.refuse_reply(sender, asker, head, Code::QueueFull, &text);
+        readers: &[Reader],
+        text: &str,
+    ) {
+        match head.kind {
+            kind::REPLY => {
+                for reader in readers {
+                    if let &Reader::Legacy(asker) = reader {
+                        let in_flight = InFlight::Unwatched;
+                        self.refuse_reply(sender, asker, head, (Code::QueueFull, text), in_flight);
+                    }
                 }
             }
-            (kind::REFUSE, _) => {}
-            _ => self.refuse(sender, names, head.correlation, Code::QueueFull, &text),
+            kind::REFUSE => {}
+            _ => self.refuse(sender, names, head, Code::QueueFull, text),
         }
-        self.forget_collected(&mut relay);
-        relay
-    }
-
-    fn begin_relay(
-        &mut self,
-        sender: MemberKey,
-        head: Head,
-        (peer, event): (Option<Symbol>, Option<Symbol>),
-        watched: Watched,
-        total: u64,
-    ) -> Result<Relay> {
-        let receivers: Vec<MemberKey> = match (head.kind, peer) {
-            (kind::RPC, _) => {
-                let event = event.map(|event| self.symbols.retain(event));
-                return Ok(Relay::collecting(head, event, Readers::Host, watched, total));
-            }
-            (kind::BROADCAST, _) => self.receivers(sender, &head, event, total),
-            (kind::ROSTER, _) => return Err(malformed("a question for the roster that is large")),
-            (_, None) => return Err(malformed("a directed frame without a receiver")),
-            (_, Some(peer)) => self.receiver(sender, &head, (peer, event), total).into_iter().collect(),
-        };
-        if receivers.is_empty() {
-            self.settlements.message(watched);
-            return Ok(Relay::ignored(total));
-        }
-        let fate = match head.kind {
-            kind::BROADCAST => Fate::Shared(Rc::new(Broadcast { watched, receivers_left: receivers.len().into() })),
-            _ => Fate::Directed(watched),
-        };
-        Ok(self.open_to(sender, receivers, head, event, fate, total))
-    }
-
-    fn open_to(
-        &mut self,
-        sender: MemberKey,
-        receivers: Vec<MemberKey>,
-        head: Head,
-        event: Option<Symbol>,
-        fate: Fate,
-        total: u64,
-    ) -> Relay {
-        let (mut to, mut legacy) = (Vec::new(), Vec::new());
-        for receiver in receivers {
-            self.counters.delivered.increment();
-            let from = self.note_asker(sender, receiver, &head);
-            let link = self.members[receiver.place as usize].link;
-            let state = &mut self.links[link.0 as usize];
-            let Wire::Native(native) = &mut state.wire else {
-                legacy.push(receiver);
-                continue;
-            };
-            let stream = native.next_stream();
-            let opening = large_head(stream, total);
-            let stores = (&mut self.symbols, &mut self.spares);
-            state.push_routed(head, (Some(from), event), &Body::small(&opening), InFlight::Unwatched, stores);
-            self.mark_dirty(link);
-            to.push((receiver, stream));
-        }
-        let collected = (!legacy.is_empty()).then(|| Collected {
-            head,
-            event: event.map(|event| self.symbols.retain(event)),
-            body: Vec::new(),
-            readers: Readers::Legacy(legacy),
-        });
-        Relay { total, left: total, to, fate, collected }
     }
 
     /// More of a large message.
@@ -201,17 +245,21 @@ impl Router {
         let Some(mut relay) = relays.remove(&stream) else {
             return Err(malformed("a chunk of a large message that is not open"));
         };
+        if frame.raw.flags & flag::LOST != 0 {
+            self.await_relay(sender, relay);
+            return Ok(());
+        }
         if frame.raw.flags & flag::ABORT != 0 {
-            self.abort_relay(relay);
+            self.take_back(sender, relay);
             return Ok(());
         }
         let Some(left) = relay.left.checked_sub(bytes.len() as u64) else {
-            self.abort_relay(relay);
+            self.take_back(sender, relay);
             return Err(malformed("more bytes than announced"));
         };
         relay.left = left;
         let body = Body::new(bytes, |bytes| frame.share(bytes));
-        self.pass_chunk(sender, &relay, &body);
+        self.pass_chunk(sender, &mut relay, &body);
         if let Some(collected) = &mut relay.collected {
             collected.body.extend_from_slice(bytes);
         }
@@ -223,81 +271,94 @@ impl Router {
         Ok(())
     }
 
-    fn pass_chunk(&mut self, sender: MemberKey, relay: &Relay, chunk: &Body<'_>) {
-        for &(receiver, stream) in &relay.to {
-            let in_flight = if relay.left == 0 { relay.fate.in_flight() } else { InFlight::Unwatched };
-            if !self.is_member(receiver) {
-                self.settlements.frame(in_flight);
-                continue;
+    fn pass_chunk(&mut self, sender: MemberKey, relay: &mut Relay, chunk: &Body<'_>) {
+        let (left, fate) = (relay.left, &relay.fate);
+        relay.to.retain(|leg| {
+            let in_flight = if left == 0 { fate.in_flight() } else { InFlight::Unwatched };
+            match self.link_of(leg) {
+                Some(link) => {
+                    self.links[link.0 as usize].push_chunk(leg.stream, 0, chunk, in_flight, &mut self.spares);
+                    self.mark_dirty(link);
+                    self.hold_if_full(sender, link);
+                    true
+                }
+                // It got the beginning on a link that is gone. Whoever is gone itself, the sender was told of.
+                None => {
+                    if self.is_member(leg.receiver) {
+                        self.owe(sender, leg.receiver, 0, fate.in_flight());
+                    } else if let Fate::Shared(_) = fate {
+                        self.settlements.frame(fate.in_flight());
+                    }
+                    false
+                }
             }
-            let link = self.members[receiver.place as usize].link;
-            self.links[link.0 as usize].push_chunk(stream, 0, chunk, in_flight, &mut self.spares);
-            self.mark_dirty(link);
-            self.hold_if_full(sender, link);
-        }
+        });
+    }
+
+    /// The link that got the opening, if it is still its receiver's.
+    fn link_of(&self, leg: &Leg) -> Option<LinkKey> {
+        let member = self.members.get(leg.receiver.place as usize).filter(|member| member.key == leg.receiver)?;
+        member.link.filter(|link| self.links[link.0 as usize].serial == leg.serial)
     }
 
     fn finish_collected(&mut self, sender: MemberKey, relay: Relay) {
-        let Some(Collected { head, event, body, readers }) = relay.collected else { return };
-        let head = Head { flags: head.flags & !flag::LARGE, ..head };
-        match readers {
-            Readers::Host => {
-                self.settlements.frame(relay.fate.in_flight());
-                self.call_host(sender, head, event, body.into());
-            }
-            Readers::Legacy(receivers) => {
-                for receiver in receivers {
-                    let in_flight = relay.fate.in_flight();
-                    if !self.is_member(receiver) {
-                        self.settlements.frame(in_flight);
-                        continue;
-                    }
-                    self.deliver_legacy(sender, receiver, head, event, &body, in_flight);
-                    let link = self.members[receiver.place as usize].link;
-                    self.hold_if_full(sender, link);
-                }
+        let Some(Collected { body, readers }) = relay.collected else { return };
+        let body = Bytes::from(body);
+        for reader in readers {
+            self.collected(sender, reader, relay.stream, Some(body.clone()));
+        }
+    }
+
+    /// The sender gave up: receivers forget what came.
+    fn take_back(&mut self, sender: MemberKey, mut relay: Relay) {
+        if let Some(Collected { readers, .. }) = relay.collected.take() {
+            for reader in readers {
+                self.collected(sender, reader, relay.stream, None);
             }
         }
-        event.into_iter().for_each(|event| self.symbols.release(event));
+        self.abort_relay(relay);
     }
 
     /// The sender gave up, or is gone: receivers forget what came.
-    pub(super) fn abort_relay(&mut self, mut relay: Relay) {
-        for (receiver, stream) in std::mem::take(&mut relay.to) {
-            if self.is_member(receiver) {
-                let link = self.members[receiver.place as usize].link;
-                let nothing = Body::small(&[]);
-                let in_flight = relay.fate.in_flight();
-                self.links[link.0 as usize].push_chunk(stream, flag::ABORT, &nothing, in_flight, &mut self.spares);
-                self.mark_dirty(link);
-            } else {
-                self.settlements.frame(relay.fate.in_flight());
+    pub(super) fn abort_relay(&mut self, relay: Relay) {
+        for leg in &relay.to {
+            match self.link_of(leg) {
+                Some(link) => self.push_abort(link, leg.stream, flag::ABORT, relay.fate.in_flight()),
+                None => self.settlements.frame(relay.fate.in_flight()),
             }
         }
-        self.forget_collected(&mut relay);
     }
 
-    /// Those who would have got it whole will not.
-    fn forget_collected(&mut self, relay: &mut Relay) {
-        let Some(Collected { event, readers, .. }) = relay.collected.take() else { return };
-        let readers = match readers {
-            Readers::Host => 1,
-            Readers::Legacy(readers) => readers.len(),
-        };
-        for _ in 0..readers {
-            self.settlements.frame(relay.fate.in_flight());
+    /// The sender is about to say all of it again: receivers wait for that.
+    fn await_relay(&mut self, sender: MemberKey, mut relay: Relay) {
+        for reader in relay.collected.take().into_iter().flat_map(|collected| collected.readers) {
+            self.forget_from(sender, reader, relay.stream);
         }
-        event.into_iter().for_each(|event| self.symbols.release(event));
+        for leg in &relay.to {
+            self.await_again(sender, leg.receiver, relay.fate.in_flight());
+        }
+        self.suspend_relay(sender, relay);
+    }
+
+    /// The sender lost its link, and will say all of it again: receivers wait for that.
+    pub(super) fn suspend_relay(&mut self, sender: MemberKey, relay: Relay) {
+        for leg in &relay.to {
+            if let Some(link) = self.link_of(leg) {
+                self.push_abort(link, leg.stream, flag::ABORT | flag::LOST, InFlight::Unwatched);
+                self.members[sender.place as usize].unfinished.insert(leg.receiver);
+            }
+        }
+    }
+
+    fn push_abort(&mut self, link: LinkKey, stream: u32, flags: u8, in_flight: InFlight) {
+        self.links[link.0 as usize].push_chunk(stream, flags, &Body::small(&[]), in_flight, &mut self.spares);
+        self.mark_dirty(link);
     }
 }
 
 impl Relay {
-    fn ignored(total: u64) -> Self {
-        Self { total, left: total, to: Vec::new(), fate: Fate::Ignored, collected: None }
-    }
-
-    fn collecting(head: Head, event: Option<Symbol>, readers: Readers, watched: Watched, total: u64) -> Self {
-        let collected = Some(Collected { head, event, body: Vec::new(), readers });
-        Self { total, left: total, to: Vec::new(), fate: Fate::Directed(watched), collected }
+    fn ignored(opening: &Opening) -> Self {
+        let &Opening { stream, total, .. } = opening;
+        Self { stream, total, left: total, to: Vec::new(), fate: Fate::Ignored, collected: None }
     }
 }

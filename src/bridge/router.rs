@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::counters::Counters;
+use super::grace::{Absent, Grace};
 use super::host::Event;
 use super::interests::Interests;
 use super::link::{Link, LinkKey, Peer, Wire};
@@ -19,6 +20,7 @@ use super::settling::Settlements;
 use super::symbols::{Symbol, Symbols};
 use crate::error::Code;
 use crate::outqueue::Spares;
+use crate::senders::Senders;
 use crate::wire::control::{Welcome, put_close};
 use crate::wire::frame::Encoding;
 
@@ -67,6 +69,23 @@ pub struct Router {
     /// Bytes of calls that the host has not taken. Bounded by `max_pending`.
     pub(super) host_pending: usize,
     pub(super) incarnations: u32,
+    /// Links there ever were.
+    serials: u64,
+    /// Messages that the bridge itself ever said.
+    pub(super) own_seq: u64,
+    /// Nodes whose place is kept.
+    pub(super) away: usize,
+    /// Receivers that have no room, and to whom something is owed.
+    pub(super) owed_to: Vec<MemberKey>,
+    /// Nodes of another bridge that have not said yet what they listen for.
+    pub(super) not_ready: Vec<MemberKey>,
+    /// Whoever is awaited, or has to find what was kept back for him.
+    pub(super) absent: FxHashMap<Symbol, Absent>,
+    /// While nodes of another bridge are expected.
+    pub(super) grace: Option<Box<Grace>>,
+    pub(super) had_grace: bool,
+    /// Those who called the host.
+    pub(super) callers: Senders,
     /// Where the questions of the latest link of the original's wire begin.
     pub(super) legacy_links: u32,
     /// The time at the driver's last call.
@@ -77,6 +96,8 @@ impl Router {
     /// A bus without nodes. `epoch` tells this bridge from others, `pid` is the host's.
     pub fn new(limits: Limits, epoch: u64, pid: u32, counters: Arc<Counters>) -> Self {
         let Limits { max_message, resume_timeout, .. } = limits;
+        // A receiver's queue has room for what a few senders may have under way to it.
+        let window = WINDOW.min(limits.max_pending as u64 / 2);
         Self {
             links: Slab::new(),
             members: Slab::new(),
@@ -87,13 +108,22 @@ impl Router {
             settlements: Settlements::default(),
             limits,
             counters,
-            welcome: Welcome { epoch, pid, max_message, window: WINDOW, resume_timeout },
+            welcome: Welcome { epoch, pid, max_message, window, resume_timeout, kept: true },
             dirty: Vec::new(),
             resumed: Vec::new(),
             full: 0,
             events: VecDeque::new(),
             host_pending: 0,
             incarnations: 0,
+            serials: 0,
+            own_seq: 0,
+            away: 0,
+            owed_to: Vec::new(),
+            not_ready: Vec::new(),
+            absent: FxHashMap::default(),
+            grace: None,
+            had_grace: false,
+            callers: Senders::default(),
             legacy_links: epoch as u32,
             now: 0,
         }
@@ -102,7 +132,8 @@ impl Router {
     /// A connection was accepted.
     pub fn connect(&mut self, peer: Peer, now: u64) -> LinkKey {
         self.now = now;
-        LinkKey(self.links.insert(Link::new(peer, now)) as u32)
+        self.serials += 1;
+        LinkKey(self.links.insert(Link::new(peer, self.serials, now)) as u32)
     }
 
     /// The link's peer does not belong here: it is told so, and nothing it says is heard.
@@ -126,12 +157,19 @@ impl Router {
             self.hold_itself_if_full(link);
         }
         self.tell_settled();
+        self.ask_debtors();
     }
 
-    /// A link is over: the other side closed it, or the driver did.
-    pub fn disconnect(&mut self, link: LinkKey, departure: Departure) {
+    /// A link is over: the other side closed it, or the driver did. Returns its node, if its place is kept.
+    pub fn disconnect(&mut self, link: LinkKey, departure: Departure) -> Option<MemberKey> {
+        let mut kept = None;
         if let Some(member) = self.link(link).member {
-            self.remove_member(member, departure);
+            if self.keeps(member) && self.limits.resume_timeout > 0 && departure == Departure::Died {
+                self.keep_place(member);
+                kept = Some(member);
+            } else {
+                self.remove_member(member, departure);
+            }
         }
         self.release_held(link);
         let Link { mut wire, mut out, held_by, .. } = self.links.remove(link.0 as usize);
@@ -146,6 +184,7 @@ impl Router {
         self.dirty.retain(|&other| other != link);
         self.resumed.retain(|&other| other != link);
         self.tell_settled();
+        kept
     }
 
     /// `count` bytes of the link's queue were written.
@@ -158,6 +197,7 @@ impl Router {
         }
         self.let_go_if_room(link);
         self.tell_settled();
+        self.ask_debtors();
     }
 
     /// Time has passed. Needed about once a second while [`needs_ticks`](Self::needs_ticks).
@@ -173,16 +213,20 @@ impl Router {
             } else if link.member.is_none() && waited >= HANDSHAKE_TIMEOUT {
                 self.counters.rejected.increment();
                 self.reject(key, Code::Protocol, "it did not say who it is in time");
-            } else if !link.holding.is_empty() && waited >= self.limits.stall_timeout {
+            } else if waited >= self.limits.stall_timeout && self.is_waited_for(key) {
                 self.cut(key);
             }
         }
+        self.expire_places();
+        self.end_grace_in_time();
         self.tell_settled();
+        self.ask_debtors();
     }
 
     /// Whether anything depends on time.
     pub fn needs_ticks(&self) -> bool {
-        self.full > 0 || self.links.len() > self.members.len()
+        let unnamed = self.links.len() > self.members.len() - self.away;
+        self.full > 0 || unnamed || self.away > 0 || self.grace.is_some() || !self.owed_to.is_empty()
     }
 
     /// Links that have something to write or are to be closed, each once.
@@ -206,6 +250,12 @@ impl Router {
     /// The link.
     pub fn link(&mut self, link: LinkKey) -> &mut Link {
         &mut self.links[link.0 as usize]
+    }
+
+    /// The process of the link's node, if it is on the bus and told.
+    pub fn pid_of(&self, link: LinkKey) -> Option<u32> {
+        let member = self.links[link.0 as usize].member?;
+        self.members[member.place as usize].info.pid
     }
 
     /// What the host has to be told next.

@@ -4,14 +4,27 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::link::{Body, LinkKey, Wire};
+use super::collecting::Reader;
+use super::link::{About, Body, LinkKey, Wire};
 use super::member::{Member, MemberKey};
+use super::owing::Way;
 use super::router::Router;
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
 use crate::error::{Code, Result};
 use crate::wire::control::charge;
-use crate::wire::frame::{Encoding, Head, flag, kind, malformed, refusal};
+use crate::wire::frame::{Head, flag, kind, malformed, refusal};
+
+/// What becomes of a directed message.
+#[derive(Debug)]
+pub enum Route {
+    /// It goes to this member.
+    To(MemberKey),
+    /// Its receiver is awaited: the sender will be asked to say it again.
+    Later,
+    /// It reaches nobody, and whoever waits was told.
+    Refused,
+}
 
 impl Router {
     pub(super) fn route(&mut self, link: LinkKey, sender: MemberKey, head: Head, body: &Body<'_>) -> Result<()> {
@@ -23,16 +36,14 @@ impl Router {
         }
         let body_len = body.bytes().len() as u64;
         if body_len > self.limits.max_message {
-            self.settlements.message(watched(sender, &head, body_len));
             self.too_large(sender, &head, (peer, event), body_len, self.limits.max_message);
+            self.settlements.message(watched(sender, &head, body_len));
             return Ok(());
         }
         match (head.kind, peer) {
-            (kind::BROADCAST, _) => self.broadcast(sender, head, event, body),
-            (kind::RPC, _) => {
-                self.settlements.message(watched(sender, &head, body_len));
-                self.call_host(sender, head, event, Bytes::copy_from_slice(body.bytes()))
-            }
+            (kind::BROADCAST, None) => self.broadcast(sender, head, event, body),
+            (kind::BROADCAST, Some(peer)) => self.broadcast_to(sender, head, (peer, event), body),
+            (kind::RPC, _) => self.collect_small(sender, Reader::Host, (head, event), body),
             (kind::ROSTER, _) => {
                 self.settlements.message(watched(sender, &head, body_len));
                 self.send_roster(sender, &head);
@@ -54,29 +65,41 @@ impl Router {
         let body_len = body.bytes().len() as u64;
         let watched = watched(sender, &head, body_len);
         match self.receiver(sender, &head, (peer, event), body_len) {
-            Some(receiver) => self.deliver(sender, receiver, head, event, body, InFlight::Message(watched)),
-            None => self.settlements.message(watched),
+            Route::To(receiver) => self.deliver(sender, receiver, head, event, body, InFlight::Message(watched)),
+            Route::Later => {}
+            Route::Refused => self.settlements.message(watched),
         }
     }
 
-    /// Who gets a directed message of this length; `None`: nobody, and whoever waits was told.
+    /// Who gets a directed message of this length.
     pub(super) fn receiver(
         &mut self,
         sender: MemberKey,
         head: &Head,
         (peer, event): (Symbol, Option<Symbol>),
         body_len: u64,
-    ) -> Option<MemberKey> {
+    ) -> Route {
         let Some(receiver) = self.find_member(peer) else {
+            if self.awaits(peer, sender) {
+                return Route::Later;
+            }
             self.unknown_node(sender, head, (peer, event));
-            return None;
+            return Route::Refused;
         };
         let most = self.members[receiver.place as usize].max_message;
-        if body_len > most {
-            self.too_large(sender, head, (Some(peer), event), body_len, most);
-            return None;
+        if body_len <= most {
+            return Route::To(receiver);
         }
-        Some(receiver)
+        if head.kind == kind::REPLY {
+            // The refusal takes the reply's place, also among what is to be settled.
+            let text = too_large_text(body_len, most);
+            self.counters.undeliverable.increment();
+            let in_flight = InFlight::Message(watched(sender, head, body_len));
+            self.refuse_reply(sender, receiver, head, (Code::TooLarge, &text), in_flight);
+            return Route::Later;
+        }
+        self.too_large(sender, head, (Some(peer), event), body_len, most);
+        Route::Refused
     }
 
     /// Who gets a broadcast of this length; of those who cannot take it the sender is told.
@@ -88,6 +111,12 @@ impl Router {
         body_len: u64,
     ) -> Vec<MemberKey> {
         let mut receivers: Vec<MemberKey> = self.interests.listeners(event).filter(|&other| other != sender).collect();
+        // Whoever has not said yet what it listens for will be asked about this one when it has.
+        if !self.not_ready.is_empty() && self.keeps(sender) {
+            let others = self.not_ready.iter().filter(|&&other| other != sender && !receivers.contains(&other));
+            let others: Vec<MemberKey> = others.copied().collect();
+            receivers.extend(others);
+        }
         receivers.retain(|receiver| {
             let Member { id, max_message, .. } = self.members[receiver.place as usize];
             let fits = body_len <= max_message;
@@ -109,14 +138,14 @@ impl Router {
         most: u64,
     ) {
         self.counters.undeliverable.increment();
-        let text = format!("a message of {body_len} bytes, where {most} are taken at the most");
+        let text = too_large_text(body_len, most);
         let asker = peer.filter(|_| head.kind == kind::REPLY).and_then(|asker| self.find_member(asker));
         match (head.kind, asker) {
             (kind::REPLY, Some(asker)) => {
-                self.refuse_reply(sender, asker, head, Code::TooLarge, &text);
+                self.refuse_reply(sender, asker, head, (Code::TooLarge, &text), InFlight::Unwatched);
             }
             (kind::REPLY | kind::REFUSE, _) => {}
-            _ => self.refuse(sender, (peer, event), head.correlation, Code::TooLarge, &text),
+            _ => self.refuse(sender, (peer, event), head, Code::TooLarge, &text),
         }
     }
 
@@ -128,20 +157,68 @@ impl Router {
         }
         self.counters.undeliverable.increment();
         let text = format!("unknown-node: nobody on the bus has the id '{}'", self.symbols.name(peer));
-        self.refuse(sender, (Some(peer), event), head.correlation, Code::UnknownNode, &text);
+        self.refuse(sender, (Some(peer), event), head, Code::UnknownNode, &text);
     }
 
     pub(super) fn broadcast(&mut self, sender: MemberKey, head: Head, event: Option<Symbol>, body: &Body<'_>) {
         let body_len = body.bytes().len() as u64;
         let receivers = self.receivers(sender, &head, event, body_len);
-        let watched = watched(sender, &head, body_len);
+        let broadcast = self.new_broadcast(watched(sender, &head, body_len), receivers.len());
         if receivers.is_empty() {
-            return self.settlements.message(watched);
+            return self.settle_if_for_nobody(&broadcast);
         }
-        let share = Rc::new(Broadcast { watched, receivers_left: receivers.len().into() });
         for receiver in receivers {
-            self.deliver(sender, receiver, head, event, body, InFlight::Share(share.clone()));
+            self.deliver(sender, receiver, head, event, body, InFlight::Share(broadcast.clone()));
         }
+    }
+
+    /// A broadcast to so many receivers, and to those who may yet come.
+    pub(super) fn new_broadcast(&mut self, watched: Watched, receivers: usize) -> Rc<Broadcast> {
+        let broadcast = Rc::new(Broadcast { watched, receivers_left: receivers.into() });
+        self.extend_broadcast(&broadcast);
+        broadcast
+    }
+
+    /// A broadcast that has no receivers, and for which none are awaited.
+    pub(super) fn settle_if_for_nobody(&mut self, broadcast: &Rc<Broadcast>) {
+        if broadcast.receivers_left.get() == 0 {
+            self.settlements.message(broadcast.watched);
+        }
+    }
+
+    /// A broadcast said again for one receiver that lacks it.
+    fn broadcast_to(
+        &mut self,
+        sender: MemberKey,
+        head: Head,
+        (peer, event): (Symbol, Option<Symbol>),
+        body: &Body<'_>,
+    ) {
+        if let Some((receiver, share)) = self.late_receiver(sender, head.seq, peer, event) {
+            let in_flight = share.map_or(InFlight::Unwatched, InFlight::Share);
+            self.deliver(sender, receiver, head, event, body, in_flight);
+        }
+    }
+
+    /// Who gets a broadcast that is said again for `peer`, and its share in it, if that is not settled.
+    pub(super) fn late_receiver(
+        &mut self,
+        sender: MemberKey,
+        seq: u64,
+        peer: Symbol,
+        event: Option<Symbol>,
+    ) -> Option<(MemberKey, Option<Rc<Broadcast>>)> {
+        let Some(receiver) = self.find_member(peer) else {
+            self.awaits(peer, sender);
+            return None;
+        };
+        let share = self.owed_share(sender, receiver, seq).or_else(|| self.late_share(sender, seq));
+        let listens = event.is_some_and(|event| self.members[receiver.place as usize].interests.contains(&event));
+        if !listens {
+            share.into_iter().for_each(|share| self.settlements.frame(InFlight::Share(share)));
+            return None;
+        }
+        Some((receiver, share))
     }
 
     fn deliver(
@@ -155,28 +232,68 @@ impl Router {
     ) {
         self.counters.delivered.increment();
         let from = self.note_asker(sender, receiver, &head);
-        let link = self.members[receiver.place as usize].link;
-        match self.links[link.0 as usize].wire {
-            Wire::Native(_) => self.links[link.0 as usize].push_message(
-                head,
-                (Some(from), event),
-                body,
-                in_flight,
-                (&mut self.symbols, &mut self.spares),
-            ),
-            _ => self.deliver_legacy(sender, receiver, head, event, body.bytes(), in_flight),
+        match self.way(sender, receiver, head.seq, in_flight) {
+            Way::Owed => {}
+            Way::Lost(in_flight) => {
+                self.settlements.frame(in_flight);
+                self.tell_lost(sender, receiver);
+            }
+            Way::Open(link, in_flight) => {
+                let state = &mut self.links[link.0 as usize];
+                if let Wire::Native(_) = state.wire {
+                    let stores = (&mut self.symbols, &mut self.spares);
+                    state.push_message(head, (from, event), body, in_flight, stores);
+                    self.mark_dirty(link);
+                    self.hold_if_full(sender, link);
+                } else {
+                    self.collect_from(sender, Reader::Legacy(receiver), (head, event), body, in_flight);
+                }
+            }
         }
-        self.mark_dirty(link);
-        self.hold_if_full(sender, link);
     }
 
-    /// Remembers that `sender` wants to know when `receiver` goes; returns the sender's id.
-    pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> Symbol {
+    fn collect_small(
+        &mut self,
+        sender: MemberKey,
+        reader: Reader,
+        (head, event): (Head, Option<Symbol>),
+        body: &Body<'_>,
+    ) {
+        let in_flight = InFlight::Message(watched(sender, &head, body.bytes().len() as u64));
+        self.collect_from(sender, reader, (head, event), body, in_flight);
+    }
+
+    /// A whole message for somebody for whom the bridge puts large ones together.
+    fn collect_from(
+        &mut self,
+        sender: MemberKey,
+        reader: Reader,
+        (head, event): (Head, Option<Symbol>),
+        body: &Body<'_>,
+        in_flight: InFlight,
+    ) {
+        let bytes = Bytes::copy_from_slice(body.bytes());
+        if !self.has_to_wait(sender, reader) {
+            return self.hand_over_whole(sender, reader, (head, event), bytes, in_flight);
+        }
+        if let Err(in_flight) = self.wait_behind(sender, reader, (head, event), bytes, in_flight) {
+            self.settlements.frame(in_flight);
+            self.counters.undeliverable.increment();
+            let text = "too much waits already behind a large message that is not whole";
+            if !matches!(head.kind, kind::REPLY | kind::REFUSE) {
+                self.refuse(sender, (None, event), &head, Code::QueueFull, text);
+            }
+        }
+    }
+
+    /// Remembers that `sender` wants to know when `receiver` goes; returns the sender's name.
+    pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> About {
         if head.kind == kind::MESSAGE && head.asks() {
             self.members[receiver.place as usize].askers.insert(sender);
             self.forget_dead_askers(receiver);
         }
-        self.members[sender.place as usize].id
+        let Member { key, id, session, .. } = self.members[sender.place as usize];
+        About::Node { key, id, session }
     }
 
     /// Now and then, so that a node does not remember everyone who ever asked it.
@@ -188,73 +305,65 @@ impl Router {
         }
     }
 
-    /// A refusal in the bridge's own name.
+    /// A refusal in the bridge's own name. Whoever is away says again what is refused, and is refused again.
     pub(super) fn refuse(
         &mut self,
         to: MemberKey,
-        names: (Option<Symbol>, Option<Symbol>),
-        correlation: u32,
+        (peer, event): (Option<Symbol>, Option<Symbol>),
+        refused: &Head,
         code: Code,
         text: &str,
     ) {
-        let link = self.members[to.place as usize].link;
+        let Some(link) = self.members[to.place as usize].link else { return };
         let state = &mut self.links[link.0 as usize];
+        let correlation = refused.correlation;
         if let Wire::Legacy(legacy) = &mut state.wire {
             legacy.push_refusal(correlation, text, state.out.tail(&mut self.spares));
         }
-        let head = Head { kind: kind::REFUSE, flags: 0, peer: 0, event: 0, correlation, seq: 0 };
+        let head = Head { kind: kind::REFUSE, flags: flag::BRIDGE, peer: 0, event: 0, correlation, seq: refused.seq };
         let body = refusal(code, text);
         let stores = (&mut self.symbols, &mut self.spares);
-        state.push_routed(head, names, &Body::small(&body), InFlight::Unwatched, stores);
+        let about = peer.map_or(About::Bridge, About::Id);
+        state.push_routed(head, (about, event), &Body::small(&body), InFlight::Unwatched, stores);
         self.mark_dirty(link);
     }
 
     /// Tells an asker that a reply will not reach it. Like the reply, it counts only if it comes from whom was asked:
     /// so it goes out under the replier's name and number.
-    pub(super) fn refuse_reply(&mut self, replier: MemberKey, asker: MemberKey, reply: &Head, code: Code, text: &str) {
-        let (correlation, from) = (reply.correlation, self.members[replier.place as usize].id);
-        let link = self.members[asker.place as usize].link;
-        let state = &mut self.links[link.0 as usize];
-        if let Wire::Legacy(legacy) = &mut state.wire
-            && legacy.asked(self.symbols.name(from), correlation)
-        {
-            legacy.push_refusal(correlation, text, state.out.tail(&mut self.spares));
-        }
-        let head = Head { kind: kind::REFUSE, flags: 0, peer: 0, event: 0, correlation, seq: reply.seq };
-        let body = refusal(code, text);
-        let stores = (&mut self.symbols, &mut self.spares);
-        state.push_routed(head, (Some(from), None), &Body::small(&body), InFlight::Unwatched, stores);
-        self.mark_dirty(link);
-    }
-
-    /// A message of the bridge's own, cut into chunks if it is large.
-    pub(super) fn push_from_bridge(
+    pub(super) fn refuse_reply(
         &mut self,
-        to: MemberKey,
-        kind: u8,
-        correlation: u32,
-        event: Option<Symbol>,
-        encoding: Encoding,
-        body: Bytes,
+        replier: MemberKey,
+        asker: MemberKey,
+        reply: &Head,
+        (code, text): (Code, &str),
+        in_flight: InFlight,
     ) {
-        let link = self.members[to.place as usize].link;
-        let flags = (encoding as u8) << flag::ENCODING_SHIFT;
-        let head = Head { kind, flags, peer: 0, event: 0, correlation, seq: 0 };
+        let correlation = reply.correlation;
+        let Member { key, id, session, .. } = self.members[replier.place as usize];
+        let (link, in_flight) = match self.way(replier, asker, reply.seq, in_flight) {
+            Way::Open(link, in_flight) => (link, in_flight),
+            Way::Owed => return,
+            Way::Lost(in_flight) => return self.settlements.frame(in_flight),
+        };
         let state = &mut self.links[link.0 as usize];
-        let (spares, symbols) = (&mut self.spares, &mut self.symbols);
-        match &mut state.wire {
-            Wire::Native(_) => {
-                let body = Body::new(&body, |bytes| body.slice_ref(bytes));
-                state.push_message(head, (None, event), &body, InFlight::Unwatched, (symbols, spares));
+        if let Wire::Legacy(legacy) = &mut state.wire {
+            if legacy.asked(self.symbols.name(id), correlation) {
+                legacy.push_refusal(correlation, text, state.out.tail(&mut self.spares));
             }
-            Wire::Legacy(legacy) => {
-                let name = event.map(|event| symbols.name(event).as_ref());
-                legacy.push_from_bridge(&head, name, &body, state.out.tail(spares));
-            }
-            Wire::Undecided(_) => {}
+            self.settlements.frame(in_flight);
+        } else {
+            let head = Head { kind: kind::REFUSE, flags: 0, peer: 0, event: 0, correlation, seq: reply.seq };
+            let body = refusal(code, text);
+            let stores = (&mut self.symbols, &mut self.spares);
+            let about = About::Node { key, id, session };
+            state.push_routed(head, (about, None), &Body::small(&body), in_flight, stores);
         }
         self.mark_dirty(link);
     }
+}
+
+fn too_large_text(body_len: u64, most: u64) -> String {
+    format!("a message of {body_len} bytes, where {most} are taken at the most")
 }
 
 /// What the sender of a message counts until it is settled.

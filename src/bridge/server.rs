@@ -17,12 +17,12 @@ use tokio::task::LocalSet;
 use super::counters::Counters;
 use super::host::{Caller, Event};
 use super::link::{LinkKey, Peer};
-use super::member::{Departure, NodeInfo};
+use super::member::{Departure, MemberKey, NodeInfo};
 use super::router::{Limits, Router};
 use crate::error::{Code, Error};
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
-use crate::transport::{Listener, PeerFacts, Stream};
+use crate::transport::{Listener, PeerFacts, Process, Stream};
 use crate::wire::frame::Encoding;
 
 /// Bytes of one read: a batch of small messages, or two chunks.
@@ -35,6 +35,9 @@ pub const BUSY_BUFFERS: usize = 4 * 1024 * 1024;
 const TICK: Duration = Duration::from_millis(250);
 /// How often the path is checked to still be ours.
 const PATH_CHECK: Duration = Duration::from_secs(5);
+/// When it is looked whether the process at the other end of a broken link has ended: its sockets close a little before.
+const DEATH_WATCH: [u64; 7] = [0, 1, 2, 5, 10, 20, 50];
+const LATE_DEATH_WATCH: Duration = Duration::from_millis(100);
 /// How long a closed link may take to read its last words.
 const LINGER: Duration = Duration::from_secs(2);
 /// Pause after a failed accept, which is mostly for want of descriptors.
@@ -148,6 +151,10 @@ struct LinkIo {
     deaf: Cell<bool>,
     /// Whether it has ever been full: then its kernel buffers are large.
     busy: Cell<bool>,
+    /// Whether the other side is on the bus and has told its process.
+    named: Cell<bool>,
+    /// That process, where the system tells.
+    process: Cell<Option<Process>>,
 }
 
 impl Server {
@@ -215,6 +222,8 @@ impl Server {
             over: Cell::new(false),
             deaf: Cell::new(false),
             busy: Cell::new(false),
+            named: Cell::new(false),
+            process: Cell::new(None),
         });
         self.links.borrow_mut().insert(key, io.clone());
         if !admitted {
@@ -245,8 +254,11 @@ impl Server {
         }
         let said_goodbye = self.router.borrow_mut().link(key).closing;
         self.links.borrow_mut().remove(&key);
-        self.router.borrow_mut().disconnect(key, Departure::Died);
+        let kept = self.router.borrow_mut().disconnect(key, Departure::Died);
         self.pump();
+        if let (Some(node), Some(process)) = (kept, io.process.get()) {
+            tokio::task::spawn_local(self.clone().watch_process(node, process));
+        }
         if self.links.borrow().is_empty() {
             self.all_closed.notify_one();
         }
@@ -261,6 +273,12 @@ impl Server {
             Ok(0) => io.over.set(true),
             Ok(_) => {
                 self.router.borrow_mut().handle_input(key, buffer.freeze(), self.now());
+                if !io.named.get()
+                    && let Some(pid) = self.router.borrow().pid_of(key)
+                {
+                    io.named.set(true);
+                    io.process.set(Process::running(pid));
+                }
                 self.pump();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -380,6 +398,21 @@ impl Server {
         };
         // Whoever does not read its last words in time loses them with the link.
         let _late = tokio::time::timeout(LINGER, emptied).await;
+    }
+
+    /// A node lost its link: if that is because its process ended, nobody need wait for it.
+    async fn watch_process(self: Rc<Self>, node: MemberKey, process: Process) {
+        let pauses = DEATH_WATCH.into_iter().map(Duration::from_millis);
+        for pause in pauses.chain(std::iter::repeat(LATE_DEATH_WATCH)) {
+            tokio::time::sleep(pause).await;
+            if !self.router.borrow().is_away(node) {
+                return;
+            }
+            if process.has_ended() {
+                self.router.borrow_mut().forsake(node, self.now());
+                return self.pump();
+            }
+        }
     }
 
     fn watch_time(&self) {

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::member::MemberKey;
+use super::own::Own;
 use crate::wire::control::Settled;
 
-/// A routed or chunk frame that a receiver's link has not acknowledged.
+/// A frame that a receiver's link has not acknowledged.
 #[derive(Debug)]
 pub enum InFlight {
     /// Nobody waits to hear of it.
@@ -15,6 +16,32 @@ pub enum InFlight {
     Message(Watched),
     /// The last frame of one receiver's share of a broadcast.
     Share(Rc<Broadcast>),
+    /// The first frame of a large message of this node: if it is lost, so is what follows it.
+    Opening(MemberKey),
+    /// The last frame of something that the bridge itself says: if it is lost, it is said again.
+    Own(Box<Own>),
+}
+
+impl InFlight {
+    /// The node whose message it is.
+    pub fn sender(&self) -> Option<MemberKey> {
+        match self {
+            Self::Unwatched | Self::Own(_) => None,
+            Self::Message(watched) => Some(watched.sender),
+            Self::Share(broadcast) => Some(broadcast.watched.sender),
+            Self::Opening(sender) => Some(*sender),
+        }
+    }
+
+    /// What it weighs among all that its receiver has not acknowledged.
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::Unwatched | Self::Opening(_) => 0,
+            Self::Message(watched) => watched.charge,
+            Self::Share(broadcast) => broadcast.watched.charge,
+            Self::Own(own) => own.weight(),
+        }
+    }
 }
 
 /// A message whose sender counts it until it is settled.
@@ -33,6 +60,13 @@ pub struct Broadcast {
     pub receivers_left: Cell<usize>,
 }
 
+impl Broadcast {
+    /// One more has to get it.
+    pub fn add_receiver(&self) {
+        self.receivers_left.set(self.receivers_left.get() + 1);
+    }
+}
+
 /// What became settled since senders were last told, in runs.
 #[derive(Debug, Default)]
 pub struct Settlements {
@@ -43,7 +77,7 @@ impl Settlements {
     /// A receiver has this frame, or never will.
     pub fn frame(&mut self, frame: InFlight) {
         match frame {
-            InFlight::Unwatched => {}
+            InFlight::Unwatched | InFlight::Opening(_) | InFlight::Own(_) => {}
             InFlight::Message(watched) => self.message(watched),
             InFlight::Share(broadcast) => {
                 let left = broadcast.receivers_left.get() - 1;

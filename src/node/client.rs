@@ -5,22 +5,25 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::RandomState;
+use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::inbox::Inbox;
+use super::outbox::{Destination, Destinations, Outbox, Route};
 use super::outgoing::Outgoing;
-use super::receiving::Event;
+use super::receiving::{Event, Name};
 use super::requests::Requests;
-use super::sending::Target;
+use super::segments::Segments;
 use crate::error::Code;
-use crate::outqueue::{OutQueue, Spares};
+use crate::outqueue::{MAX_SLICES, OutQueue, Spares};
 use crate::pool::Pool;
-use crate::wire::control::{Hello, put_ack, put_bare, put_interest};
-use crate::wire::frame::{encode_chunk_head, encode_preamble, kind};
+use crate::senders::{Sender, Senders};
+use crate::wire::control::{put_ack, put_bare};
+use crate::wire::frame::{encode_chunk_head, kind};
 use crate::wire::names::{IncomingNames, OutgoingNames};
 use crate::wire::reader::FrameReader;
 
-/// Chunks are added to the queue only below this, so that a small message never waits behind more.
+/// Chunks, and what is said again, are added to the queue only below this: a small message never waits behind more.
 const CHUNKS_BELOW: usize = 256 * 1024;
 
 /// Frames after which an acknowledgement no longer waits for replies to share its write.
@@ -35,8 +38,10 @@ const KEPT_CHUNKS: usize = 8 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub id: String,
-    /// Random, for the node's life.
+    /// Random, for the node's life; others may know it.
     pub session: u64,
+    /// Random, for the node's life; only bridges are told.
+    pub secret: u64,
     pub pid: u32,
     /// Bytes of one message.
     pub max_message: u64,
@@ -59,33 +64,48 @@ pub enum Phase {
     Closed,
 }
 
-/// One node. Its queue is bounded by `max_pending`, by weight.
+/// One node. What it keeps is bounded by `max_pending`, by weight.
 #[derive(Debug)]
 pub struct Client {
     pub(super) config: Config,
     pub(super) phase: Phase,
     pub(super) max_message: u64,
+    /// Bytes that may be under way to one destination.
     pub(super) window: u64,
-    /// Goes before `out`, which waits for the welcome.
+    /// Goes before all else, which waits for the welcome.
     pub(super) greeting: OutQueue,
-    pub(super) out: OutQueue,
     pub(super) spares: Spares,
+    pub(super) segments: Segments,
+    pub(super) outbox: Outbox,
+    pub(super) destinations: Destinations,
+    /// Whom broadcasts go to, and the bridge: neither is ever kept waiting for room.
+    pub(super) everyone: Rc<Destination>,
+    pub(super) bridge: Rc<Destination>,
+    /// The next message to be said on this link, while there are some that were not.
+    pub(super) replay: Option<u64>,
+    /// Destinations that lack what was kept back from them, or lost.
+    pub(super) catching_up: VecDeque<Rc<Destination>>,
     pub(super) reader: FrameReader,
     pub(super) preamble: Option<Vec<u8>>,
     pub(super) told: OutgoingNames<Rc<str>, RandomState>,
     pub(super) generation: u32,
-    pub(super) names: IncomingNames<Rc<str>>,
-    pub(super) targets: Vec<Target>,
+    pub(super) names: IncomingNames<Name>,
+    pub(super) senders: Senders,
+    /// The bridge as somebody who says things. Its session is its epoch; 0: there was none yet.
+    pub(super) own: Rc<Sender>,
+    pub(super) targets: Vec<Rc<Route>>,
     pub(super) interests: BTreeSet<String>,
     pub(super) requests: Requests,
     pub(super) outgoing: Outgoing,
     pub(super) inbox: Inbox,
     pub(super) pool: Pool,
-    pub(super) last_seq: u64,
     pub(super) unsettled: u64,
+    /// Destinations to which too much is not settled.
+    pub(super) full: usize,
     pub(super) need_drain: bool,
     pub(super) received: u64,
     pub(super) acknowledged: u64,
+    pub(super) leaving: bool,
     pub(super) leave_sent: bool,
     /// Whether LEAVE waits until all is settled.
     pub(super) patient: bool,
@@ -95,30 +115,40 @@ pub struct Client {
 impl Client {
     /// A node without a link. What is sent before it has one waits.
     pub fn new(config: Config) -> Self {
+        let nobody: Rc<str> = "".into();
         Self {
             max_message: config.max_message,
+            window: config.max_pending / 2,
             requests: Requests::new(config.session),
             inbox: Inbox::new(Pool::new(KEPT_BODIES), usize::try_from(config.max_pending).unwrap_or(usize::MAX)),
             config,
             phase: Phase::Offline,
-            window: u64::MAX,
             greeting: OutQueue::default(),
-            out: OutQueue::default(),
             spares: Spares::default(),
+            segments: Segments::default(),
+            outbox: Outbox::default(),
+            destinations: Destinations::default(),
+            everyone: Rc::new(Destination::new(nobody.clone())),
+            bridge: Rc::new(Destination::new(nobody.clone())),
+            replay: None,
+            catching_up: VecDeque::new(),
             reader: FrameReader::default(),
             preamble: None,
             told: OutgoingNames::default(),
-            generation: 0,
+            generation: 1,
             names: IncomingNames::default(),
+            senders: Senders::default(),
+            own: Sender::new(nobody, 0),
             targets: Vec::new(),
             interests: BTreeSet::new(),
             outgoing: Outgoing::default(),
             pool: Pool::new(KEPT_CHUNKS),
-            last_seq: 0,
             unsettled: 0,
+            full: 0,
             need_drain: false,
             received: 0,
             acknowledged: 0,
+            leaving: false,
             leave_sent: false,
             patient: true,
             events: VecDeque::new(),
@@ -162,52 +192,20 @@ impl Client {
 
     // ---- the link ---------------------------------------------------------------------------------------------
 
-    /// There is a link: greet.
-    pub fn connected(&mut self) {
-        self.phase = Phase::Greeting;
-        self.preamble = Some(Vec::new());
-        let out = self.greeting.tail(&mut self.spares);
-        encode_preamble(out);
-        let Config { session, pid, max_message, .. } = self.config;
-        Hello { session, pid, max_message, id: self.config.id.clone(), token: String::new() }.encode(out);
-        for event in &self.interests {
-            put_interest(true, event, out);
-        }
-    }
-
-    /// The link is gone, and with it whatever was on it. Requests fail; what was not yet written is lost.
-    pub fn disconnected(&mut self, text: &str) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        let greeted = matches!(self.phase, Phase::Online | Phase::Leaving);
-        self.phase = Phase::Offline;
-        self.greeting.clear(&mut self.spares);
-        self.reader = FrameReader::default();
-        self.names = IncomingNames::default();
-        self.inbox.clear();
-        (self.received, self.acknowledged) = (0, 0);
-        self.leave_sent = false;
-        if !greeted {
-            return;
-        }
-        self.out.clear(&mut self.spares);
-        self.outgoing = Outgoing::default();
-        self.unsettled = 0;
-        self.told.clear();
-        self.generation += 1;
-        self.fail_all(Code::NodeLeft, text);
-        self.drained();
-    }
-
-    /// It is over: requests fail, nothing more is sent.
+    /// It is over: requests fail, nothing more is sent. Whoever sent something that may not have arrived is told, unless
+    /// the bridge has it all and was said goodbye to.
     pub fn close(&mut self, text: &str) {
         self.phase = Phase::Closed;
         self.fail_all(Code::Closed, text);
+        let lost: Vec<u64> = self.outbox.unsettled().map(|(seq, _)| seq).collect();
+        for seq in lost {
+            self.lose(seq, Code::Closed);
+        }
     }
 
     /// Everything sent before is settled first, then LEAVE goes out; [`Event::Left`] follows.
     pub fn leave(&mut self) {
+        self.leaving = true;
         if self.phase == Phase::Online {
             self.phase = Phase::Leaving;
         }
@@ -218,42 +216,58 @@ impl Client {
         self.patient = false;
     }
 
-    fn leave_due(&self) -> bool {
-        let settled = self.unsettled == 0 || !self.patient;
-        self.phase == Phase::Leaving && !self.leave_sent && self.outgoing.is_empty() && settled
+    /// Says goodbye at once, if that is possible; whatever waits is not said.
+    pub fn leave_at_once(&mut self) {
+        let online = matches!(self.phase, Phase::Online | Phase::Leaving);
+        if online && !self.leave_sent && self.segments.is_empty() {
+            put_bare(kind::LEAVE, self.segments.tail().1);
+            self.leave_sent = true;
+        }
     }
 
-    /// What to write next: call it before each write.
-    pub fn transmit(&mut self) -> &mut OutQueue {
+    fn leave_due(&self) -> bool {
+        let said = self.replay.is_none() && self.catching_up.is_empty() && self.outgoing.is_empty();
+        let settled = self.unsettled == 0 || (!self.patient && said);
+        self.phase == Phase::Leaving && !self.leave_sent && settled
+    }
+
+    /// What to write next. Call it before each write.
+    pub fn transmit<'a>(&'a mut self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         if !self.greeting.is_empty() || matches!(self.phase, Phase::Offline | Phase::Greeting) {
-            return &mut self.greeting;
+            return self.greeting.slices(slices);
         }
         if self.received != self.acknowledged {
             self.acknowledged = self.received;
-            put_ack(self.received, self.out.tail(&mut self.spares));
+            put_ack(self.received, self.segments.tail().1);
         }
-        while self.out.len() < CHUNKS_BELOW
+        while self.segments.len() < CHUNKS_BELOW && self.say_more() {}
+        while self.segments.len() < CHUNKS_BELOW
             && let Some((stream, chunk)) = self.outgoing.next_chunk()
         {
-            encode_chunk_head(stream, 0, chunk.len(), self.out.tail(&mut self.spares));
-            self.out.push_shared(chunk, &mut self.spares);
+            encode_chunk_head(stream, 0, chunk.len(), self.segments.tail().1);
+            self.segments.push_shared(chunk);
         }
         if self.leave_due() {
             self.leave_sent = true;
-            put_bare(kind::LEAVE, self.out.tail(&mut self.spares));
+            put_bare(kind::LEAVE, self.segments.tail().1);
         }
-        &mut self.out
+        self.segments.slices(slices)
     }
 
     /// `count` bytes of what [`transmit`](Self::transmit) returned were written.
     pub fn written(&mut self, count: usize) {
-        let queue = if self.greeting.is_empty() { &mut self.out } else { &mut self.greeting };
-        queue.advance(count, &mut self.spares);
+        if self.greeting.is_empty() {
+            self.segments.advance(count);
+        } else {
+            self.greeting.advance(count, &mut self.spares);
+        }
     }
 
     /// Whether there is anything to write besides an acknowledgement.
     pub fn has_output(&self) -> bool {
-        self.queued() > 0 || !self.outgoing.is_empty() || self.leave_due()
+        let online = matches!(self.phase, Phase::Online | Phase::Leaving);
+        let more = self.replay.is_some() || !self.catching_up.is_empty() || !self.outgoing.is_empty();
+        self.queued() > 0 || (online && more) || self.leave_due()
     }
 
     /// Whether the bridge is owed an acknowledgement, which the next [`transmit`](Self::transmit) adds.
@@ -268,19 +282,7 @@ impl Client {
 
     /// Bytes that are ready to be written.
     pub fn queued(&self) -> usize {
-        self.greeting.len() + self.out.len()
-    }
-
-    /// Above this the sender should pause: the bridge's window, or half of what may wait at all.
-    pub(super) fn high_water(&self) -> u64 {
-        self.window.min(self.config.max_pending / 2)
-    }
-
-    pub(super) fn drained(&mut self) {
-        if self.need_drain && self.unsettled <= self.high_water() / 2 {
-            self.need_drain = false;
-            self.events.push_back(Event::Drain);
-        }
+        self.greeting.len() + self.segments.len()
     }
 
     pub(super) fn fail_all(&mut self, code: Code, text: &str) {

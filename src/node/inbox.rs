@@ -1,11 +1,13 @@
-//! Large messages on their way in. What one sender sends behind a large message waits for it, so that its order
-//! holds; everybody else's messages pass.
+//! Large messages on their way in. What one sender says behind a large message waits for it, so that its order
+//! holds, even if the rest of it comes over another link; everybody else's messages pass.
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use super::receiving::Name;
 use crate::error::Result;
 use crate::pool::{Lease, Pool};
+use crate::senders::Sender;
 use crate::wire::control::charge;
 use crate::wire::frame::{Head, malformed};
 
@@ -13,12 +15,14 @@ use crate::wire::frame::{Head, malformed};
 #[derive(Debug)]
 pub struct Held {
     pub head: Head,
-    pub from: Rc<str>,
-    pub event: Rc<str>,
+    pub from: Name,
+    pub event: Name,
     pub body: Lease,
     stream: u32,
     left: u64,
     total: u64,
+    /// What came of it is lost; it will be said again.
+    lost: bool,
 }
 
 /// A body gets room for no more than this before more of it has come: announcing costs nothing, memory does.
@@ -31,64 +35,103 @@ const FIRST_ROOM: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Inbox {
     pool: Pool,
-    senders: HashMap<Rc<str>, VecDeque<Held>>,
-    streams: HashMap<u32, Rc<str>>,
+    queues: HashMap<Key, Queue>,
+    streams: HashMap<u32, Key>,
     /// Bytes that wait behind unfinished messages.
     waiting: usize,
     most_waiting: usize,
-    /// Streams that were given up, and the bytes that may still come of them.
-    given_up: HashMap<u32, u64>,
+    /// Streams of which nothing is wanted, and the bytes that may still come of them.
+    ignored: HashMap<u32, u64>,
+}
+
+/// A sender's place in memory, which stays while its queue refers to it.
+type Key = *const Sender;
+
+/// What one sender said, in order, from the first message that is not whole.
+#[derive(Debug)]
+struct Queue {
+    sender: Rc<Sender>,
+    messages: VecDeque<Held>,
 }
 
 impl Inbox {
     /// An empty one, whose bodies come from `pool`, and in which at most so many bytes wait.
     pub fn new(pool: Pool, most_waiting: usize) -> Self {
-        let (senders, streams, given_up) = Default::default();
-        Self { pool, senders, streams, waiting: 0, most_waiting, given_up }
+        let (queues, streams, ignored) = Default::default();
+        Self { pool, queues, streams, waiting: 0, most_waiting, ignored }
     }
 
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.senders.clear();
+    /// The link is gone: what was not whole will be said again, or its sender be called gone.
+    pub fn link_lost(&mut self) {
         self.streams.clear();
-        self.given_up.clear();
-        self.waiting = 0;
+        self.ignored.clear();
+        for held in self.queues.values_mut().flat_map(|queue| &mut queue.messages) {
+            held.lose();
+        }
     }
 
     /// Whether no sender has anything here: the common case, in which nothing need be looked up.
     pub fn is_empty(&self) -> bool {
-        self.senders.is_empty()
+        self.queues.is_empty()
     }
 
-    /// Whether messages of `from` have to wait.
-    pub fn holds(&self, from: &str) -> bool {
-        self.senders.contains_key(from)
+    /// Whether messages of `sender` have to wait.
+    pub fn holds(&self, sender: &Rc<Sender>) -> bool {
+        self.queues.contains_key(&Rc::as_ptr(sender))
+    }
+
+    /// The senders of what will be said again.
+    pub fn awaited(&self) -> impl Iterator<Item = &Rc<Sender>> {
+        let awaited = |queue: &&Queue| queue.messages.iter().any(|held| held.lost);
+        self.queues.values().filter(awaited).map(|queue| &queue.sender)
     }
 
     /// A large message begins.
-    pub fn open(&mut self, head: Head, (from, event): (Rc<str>, Rc<str>), stream: u32, total: u64) -> Result<()> {
-        if total == 0 || self.streams.insert(stream, from.clone()).is_some() {
+    pub fn open(&mut self, head: Head, (from, event): (Name, Name), stream: u32, total: u64) -> Result<()> {
+        if total == 0 || self.streams.contains_key(&stream) || self.ignored.contains_key(&stream) {
             return Err(malformed("a large message that is empty or open already"));
         }
-        let held = Held { head, from: from.clone(), event, body: self.pool.lease(0), stream, left: total, total };
-        self.senders.entry(from).or_default().push_back(held);
+        let sender = from.sender.clone().unwrap_or_else(|| Sender::new(from.text.clone(), 0));
+        let body = self.pool.lease(0);
+        let held = Held { head, from, event, body, stream, left: total, total, lost: false };
+        let key = Rc::as_ptr(&sender);
+        let queue = self.queues.entry(key).or_insert_with(|| Queue { sender, messages: VecDeque::new() });
+        match queue.place(held.head.seq) {
+            Ok(at) if !queue.messages[at].lost => self.ignore(stream, total),
+            Ok(at) => {
+                queue.messages[at] = held;
+                self.streams.insert(stream, key);
+            }
+            Err(at) => {
+                queue.messages.insert(at, held);
+                self.streams.insert(stream, key);
+            }
+        }
         Ok(())
     }
 
+    /// Nothing is wanted of a large message: it has come already.
+    pub fn ignore(&mut self, stream: u32, total: u64) {
+        self.ignored.insert(stream, total);
+    }
+
     /// A message that waits behind a large one; returns what has become deliverable, because too much waits.
-    pub fn wait(&mut self, head: Head, (from, event): (Rc<str>, Rc<str>), body: &[u8]) -> Vec<Held> {
+    pub fn wait(&mut self, head: Head, (from, event): (Name, Name), body: &[u8]) -> Vec<Held> {
+        let Some(key) = from.sender.as_ref().map(Rc::as_ptr) else { return Vec::new() };
+        let Some(queue) = self.queues.get_mut(&key) else { return Vec::new() };
+        let Err(at) = queue.place(head.seq) else { return Vec::new() };
         let mut copy = self.pool.lease(body.len());
         copy.bytes_mut().extend_from_slice(body);
-        let held = Held { head, from: from.clone(), event, body: copy, stream: 0, left: 0, total: 0 };
+        let held = Held { head, from, event, body: copy, stream: 0, left: 0, total: 0, lost: false };
         self.waiting += held.weight();
-        self.senders.entry(from.clone()).or_default().push_back(held);
-        if self.waiting > self.most_waiting { self.give_up(&from) } else { Vec::new() }
+        queue.messages.insert(at, held);
+        if self.waiting > self.most_waiting { self.give_up(key) } else { Vec::new() }
     }
 
     /// The body of an open large message and how many bytes it still lacks, to be read into directly.
     pub fn body(&mut self, stream: u32) -> Option<(&mut Vec<u8>, usize)> {
-        let queue = self.senders.get_mut(self.streams.get(&stream)?)?;
-        let held = queue.iter_mut().find(|held| held.left > 0 && held.stream == stream)?;
+        let queue = self.queues.get_mut(self.streams.get(&stream)?)?;
+        let held = queue.coming_by(stream)?;
         held.make_room(1, &self.pool);
         let left = usize::try_from(held.left).ok()?;
         Some((held.body.bytes_mut(), left))
@@ -96,9 +139,8 @@ impl Inbox {
 
     /// `count` bytes were read into it; returns what has become deliverable.
     pub fn filled(&mut self, stream: u32, count: usize) -> Vec<Held> {
-        let Some(from) = self.streams.get(&stream).cloned() else { return Vec::new() };
-        let Some(queue) = self.senders.get_mut(&from) else { return Vec::new() };
-        let Some(held) = queue.iter_mut().find(|held| held.left > 0 && held.stream == stream) else {
+        let Some(&key) = self.streams.get(&stream) else { return Vec::new() };
+        let Some(held) = self.queues.get_mut(&key).and_then(|queue| queue.coming_by(stream)) else {
             return Vec::new();
         };
         held.left -= count as u64;
@@ -107,58 +149,104 @@ impl Inbox {
         }
         self.waiting += held.weight();
         self.streams.remove(&stream);
-        self.release(&from)
+        self.release(key)
     }
 
     /// More of a large message; returns what has become deliverable.
-    pub fn chunk(&mut self, stream: u32, bytes: &[u8], abort: bool) -> Result<Vec<Held>> {
-        if let Some(left) = self.given_up.get_mut(&stream) {
+    pub fn chunk(&mut self, stream: u32, bytes: &[u8], end: Option<End>) -> Result<Vec<Held>> {
+        if let Some(left) = self.ignored.get_mut(&stream) {
             *left = left.saturating_sub(bytes.len() as u64);
-            if *left == 0 || abort {
-                self.given_up.remove(&stream);
+            if *left == 0 || end.is_some() {
+                self.ignored.remove(&stream);
             }
             return Ok(Vec::new());
         }
         let unknown = || malformed("a chunk of a large message that is not open");
-        let from = self.streams.get(&stream).ok_or_else(unknown)?.clone();
-        let queue = self.senders.get_mut(&from).ok_or_else(unknown)?;
-        let at = queue.iter().position(|held| held.left > 0 && held.stream == stream).ok_or_else(unknown)?;
-        let held = &mut queue[at];
-        held.left = held.left.checked_sub(bytes.len() as u64).ok_or_else(|| malformed("more bytes than announced"))?;
-        held.make_room(bytes.len(), &self.pool);
-        held.body.bytes_mut().extend_from_slice(bytes);
-        if abort {
-            queue.remove(at);
-        } else if held.left > 0 {
-            return Ok(Vec::new());
-        } else {
-            self.waiting += held.weight();
+        let key = *self.streams.get(&stream).ok_or_else(unknown)?;
+        let queue = self.queues.get_mut(&key).ok_or_else(unknown)?;
+        let held = queue.coming_by(stream).ok_or_else(unknown)?;
+        match end {
+            Some(End::Lost) => held.lose(),
+            Some(End::Aborted) => queue.messages.retain(|held| held.left == 0 || held.stream != stream),
+            None => {
+                let left = held.left.checked_sub(bytes.len() as u64);
+                held.left = left.ok_or_else(|| malformed("more bytes than announced"))?;
+                held.make_room(bytes.len(), &self.pool);
+                held.body.bytes_mut().extend_from_slice(bytes);
+                if held.left > 0 {
+                    return Ok(Vec::new());
+                }
+                self.waiting += held.weight();
+            }
         }
         self.streams.remove(&stream);
-        Ok(self.release(&from))
+        Ok(self.release(key))
     }
 
-    fn release(&mut self, from: &Rc<str>) -> Vec<Held> {
-        let Some(queue) = self.senders.get_mut(from) else { return Vec::new() };
-        let whole = queue.iter().take_while(|held| held.left == 0).count();
-        let released: Vec<Held> = queue.drain(..whole).collect();
-        if queue.is_empty() {
-            self.senders.remove(from);
+    /// The sender is gone: what it had begun and lost will not be said again. Returns what waited for that.
+    pub fn gone(&mut self, is_gone: impl Fn(&Sender) -> bool) -> Vec<Held> {
+        let gone = self.queues.iter().filter(|(_, queue)| is_gone(&queue.sender));
+        let gone: Vec<Key> = gone.map(|(&key, _)| key).collect();
+        gone.into_iter().flat_map(|key| self.forget_lost(key)).collect()
+    }
+
+    fn forget_lost(&mut self, key: Key) -> Vec<Held> {
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.messages.retain(|held| !held.lost);
+        }
+        self.release(key)
+    }
+
+    fn release(&mut self, key: Key) -> Vec<Held> {
+        let Some(queue) = self.queues.get_mut(&key) else { return Vec::new() };
+        let whole = queue.messages.iter().take_while(|held| held.left == 0).count();
+        let released: Vec<Held> = queue.messages.drain(..whole).collect();
+        if queue.messages.is_empty() {
+            self.queues.remove(&key);
         }
         self.waiting -= released.iter().map(Held::weight).sum::<usize>();
         released
     }
 
     /// Forgets the sender's unfinished messages, and returns what waited behind them.
-    fn give_up(&mut self, from: &Rc<str>) -> Vec<Held> {
-        let (whole, unfinished): (Vec<Held>, Vec<Held>) =
-            self.senders.remove(from).unwrap_or_default().into_iter().partition(|held| held.left == 0);
-        for held in unfinished {
+    fn give_up(&mut self, key: Key) -> Vec<Held> {
+        let Some(queue) = self.queues.remove(&key) else { return Vec::new() };
+        let (whole, unfinished): (Vec<Held>, Vec<Held>) = queue.messages.into_iter().partition(|held| held.left == 0);
+        for held in unfinished.into_iter().filter(|held| !held.lost) {
             self.streams.remove(&held.stream);
-            self.given_up.insert(held.stream, held.left);
+            self.ignored.insert(held.stream, held.left);
         }
         self.waiting -= whole.iter().map(Held::weight).sum::<usize>();
         whole
+    }
+}
+
+/// Why no more comes of a large message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its sender gave up, or is gone.
+    Aborted,
+    /// Its sender will say it again.
+    Lost,
+}
+
+impl Queue {
+    /// Where message `seq` is, or belongs. What is not numbered belongs at the end.
+    fn place(&self, seq: u64) -> std::result::Result<usize, usize> {
+        if self.sender.session == 0 {
+            return Err(self.messages.len());
+        }
+        // Mostly at the end.
+        let behind = self.messages.iter().rev().take_while(|held| held.head.seq > seq).count();
+        let at = self.messages.len() - behind;
+        match at.checked_sub(1) {
+            Some(before) if self.messages[before].head.seq == seq => Ok(before),
+            _ => Err(at),
+        }
+    }
+
+    fn coming_by(&mut self, stream: u32) -> Option<&mut Held> {
+        self.messages.iter_mut().find(|held| held.left > 0 && held.stream == stream && !held.lost)
     }
 }
 
@@ -166,6 +254,15 @@ impl Held {
     /// What it counts while it waits, once it is whole.
     fn weight(&self) -> usize {
         if self.left == 0 { charge(self.body.bytes().len() as u64) as usize } else { 0 }
+    }
+
+    /// What came of it is of no use any more; its place in the order stays.
+    fn lose(&mut self) {
+        if self.left > 0 {
+            (self.lost, self.left) = (true, self.total);
+            self.body.bytes_mut().clear();
+            *self.body.bytes_mut() = Vec::new();
+        }
     }
 
     /// Room for `more` bytes, growing with what really came towards what was announced.
@@ -192,8 +289,11 @@ mod tests {
         Head { kind: kind::MESSAGE, flags: 0, peer: 1, event: 2, correlation: 0, seq }
     }
 
-    fn names() -> (Rc<str>, Rc<str>) {
-        ("ann".into(), "news".into())
+    /// The names of messages of one sender.
+    fn names() -> impl Fn() -> (Name, Name) {
+        let ann: Rc<str> = "ann".into();
+        let from = Name { text: ann.clone(), sender: Some(Sender::new(ann, 1)) };
+        move || (from.clone(), Name { text: "news".into(), sender: None })
     }
 
     fn seqs(released: &[Held]) -> Vec<u64> {
@@ -202,21 +302,23 @@ mod tests {
 
     #[test]
     fn announcing_costs_no_memory() {
+        let names = names();
         let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
         for stream in 1..=1000 {
             inbox.open(head(u64::from(stream)), names(), stream, 1 << 36).unwrap();
-            assert!(inbox.chunk(stream, b"x", false).unwrap().is_empty());
+            assert!(inbox.chunk(stream, b"x", None).unwrap().is_empty());
             assert!(inbox.body(stream).unwrap().0.capacity() <= FIRST_ROOM);
         }
     }
 
     #[test]
     fn a_body_that_grows_is_whole() {
+        let names = names();
         let mut inbox = Inbox::new(Pool::new(1 << 30), usize::MAX);
         let bytes: Vec<u8> = (0..5_000_000u32).map(|n| n as u8).collect();
         inbox.open(head(1), names(), 7, bytes.len() as u64).unwrap();
         let released: Vec<Held> =
-            bytes.chunks(100_000).flat_map(|chunk| inbox.chunk(7, chunk, false).unwrap()).collect();
+            bytes.chunks(100_000).flat_map(|chunk| inbox.chunk(7, chunk, None).unwrap()).collect();
         assert_eq!(seqs(&released), [1]);
         assert_eq!(released[0].body.bytes(), &bytes[..]);
         assert_eq!(inbox.waiting, 0);
@@ -224,6 +326,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_an_endless_message_is_bounded_and_not_lost() {
+        let names = names();
         let mut inbox = Inbox::new(Pool::new(0), 10_000);
         inbox.open(head(1), names(), 7, 1000).unwrap();
         let mut released = Vec::new();
@@ -234,7 +337,45 @@ mod tests {
         }
         assert_eq!(seqs(&released), (2..=sent).collect::<Vec<_>>());
         assert!(inbox.is_empty() && inbox.waiting == 0);
-        assert!(inbox.chunk(7, &[0; 1000], false).unwrap().is_empty(), "its late bytes harm nobody");
-        assert!(inbox.chunk(7, b"more", false).is_err(), "but it has ended with them");
+        assert!(inbox.chunk(7, &[0; 1000], None).unwrap().is_empty(), "its late bytes harm nobody");
+        assert!(inbox.chunk(7, b"more", None).is_err(), "but it has ended with them");
+    }
+
+    #[test]
+    fn what_is_said_again_takes_its_place_before_what_waited() {
+        let names = names();
+        let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+        inbox.open(head(1), names(), 7, 4).unwrap();
+        inbox.chunk(7, b"ab", None).unwrap();
+        assert!(inbox.wait(head(2), names(), b"behind").is_empty());
+        assert!(inbox.chunk(7, b"", Some(End::Lost)).unwrap().is_empty(), "the rest goes on waiting");
+        assert!(inbox.wait(head(2), names(), b"behind").is_empty(), "once is enough");
+        inbox.open(head(1), names(), 9, 4).unwrap();
+        let released = inbox.chunk(9, b"abcd", None).unwrap();
+        assert_eq!(seqs(&released), [1, 2]);
+        assert_eq!(released[0].body.bytes(), b"abcd");
+        assert!(inbox.is_empty() && inbox.waiting == 0);
+    }
+
+    #[test]
+    fn a_large_message_that_is_coming_already_is_not_begun_twice() {
+        let names = names();
+        let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+        inbox.open(head(1), names(), 7, 4).unwrap();
+        inbox.open(head(1), names(), 8, 4).unwrap();
+        assert!(inbox.chunk(8, b"abcd", None).unwrap().is_empty());
+        assert_eq!(seqs(&inbox.chunk(7, b"abcd", None).unwrap()), [1]);
+    }
+
+    #[test]
+    fn nobody_waits_for_what_a_sender_that_is_gone_had_begun() {
+        let names = names();
+        let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+        inbox.open(head(1), names(), 7, 4).unwrap();
+        inbox.wait(head(2), names(), b"behind");
+        inbox.link_lost();
+        assert_eq!(inbox.awaited().count(), 1);
+        assert_eq!(seqs(&inbox.gone(|sender| &*sender.id == "ann")), [2]);
+        assert!(inbox.is_empty());
     }
 }

@@ -7,7 +7,13 @@ pub mod link;
 pub mod link_task;
 #[cfg(feature = "napi")]
 pub mod link_uv;
+mod outbox;
 mod outgoing;
+#[cfg(test)]
+mod probe;
 pub mod receiving;
 mod requests;
+mod resuming;
+mod saying;
+mod segments;
 pub mod sending;

@@ -5,20 +5,27 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::client::{Client, Phase};
-use super::inbox::Held;
+use super::inbox::{End, Held};
 use super::requests::Expired;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
+use crate::senders::Sender;
 use crate::wire::control::{
-    Gone, Settled, Welcome, close_encoding, decode_name, decode_number, decode_reject, put_number,
+    Gone, Settled, Welcome, close_encoding, decode_about, decode_name, decode_number, decode_peer, decode_reject,
+    put_number,
 };
 use crate::wire::frame::{
     Encoding, Head, PREAMBLE_LEN, check_preamble, decode_large_head, decode_refusal, flag, kind, malformed,
 };
+use crate::wire::names::MAX_SLOT;
 use crate::wire::reader::{Arrived, Frames};
 
 /// Fewer bytes are read with others and copied.
 const WORTH_READING_DIRECTLY: usize = 32 * 1024;
+
+/// Slots that no bridge uses, for messages that waited: the slots they came with may stand for others by now.
+const WAITED_FROM: u16 = MAX_SLOT + 1;
+const WAITED_EVENT: u16 = MAX_SLOT + 2;
 
 /// A body: where it lies in the input, or put together from chunks.
 #[derive(Debug)]
@@ -35,6 +42,14 @@ impl Payload<'_> {
             Payload::Owned(bytes) => bytes.bytes(),
         }
     }
+}
+
+/// What a slot stands for: an event, or somebody who says things.
+#[derive(Clone, Debug)]
+pub struct Name {
+    pub text: Rc<str>,
+    /// Of a node in one of its sessions.
+    pub sender: Option<Rc<Sender>>,
 }
 
 /// What the node's process is to be told.
@@ -116,37 +131,45 @@ impl Client {
             }
             kind::CHUNK => {
                 self.received += u64::from(frame.ends);
-                let abort = frame.raw.flags & flag::ABORT != 0;
-                let released = self.inbox.chunk(frame.stream, payload, abort)?;
+                let end = match frame.raw.flags {
+                    flags if flags & flag::LOST != 0 => Some(End::Lost),
+                    flags if flags & flag::ABORT != 0 => Some(End::Aborted),
+                    _ => None,
+                };
+                let released = self.inbox.chunk(frame.stream, payload, end)?;
                 released.into_iter().try_for_each(|held| self.release(held)).map(|()| None)
             }
             kind::NAME => {
-                let (slot, name) = decode_name(payload)?;
-                let name: Rc<str> = name.into();
-                self.names.define(slot, name.clone())?;
-                Ok(Some(Event::Name { slot, name }))
+                let (slot, text) = decode_name(payload)?;
+                self.name(slot, Name { text: text.into(), sender: None })
+            }
+            kind::PEER => {
+                let (slot, session, id) = decode_peer(payload)?;
+                let text: Rc<str> = id.into();
+                let sender = self.senders.get(&text, session);
+                self.name(slot, Name { text, sender: Some(sender) })
             }
             kind::SETTLED => {
-                let settled = Settled::decode(payload)?;
-                self.window = settled.window;
-                self.unsettled = self.unsettled.saturating_sub(settled.bytes);
+                let Settled { first, last, window, .. } = Settled::decode(payload)?;
+                self.window = window.min(self.config.max_pending / 2);
+                for seq in first.max(self.outbox.first_seq())..=last.min(self.outbox.next_seq() - 1) {
+                    self.settle(seq);
+                }
                 self.drained();
                 Ok(None)
             }
             kind::GONE => {
-                let Gone { seq, node } = Gone::decode(payload)?;
-                for correlation in self.requests.gone(&node, seq) {
-                    let text = format!("'{node}' left the bus before it replied");
-                    self.events.push_back(Event::Failed { correlation, code: Code::NodeLeft, text });
-                }
+                self.received += 1;
+                self.gone(&Gone::decode(payload)?).map(|()| None)
+            }
+            kind::RESEND => {
+                let (from, node) = decode_about(payload)?;
+                self.resend(from, node);
                 Ok(None)
             }
             kind::WELCOME if self.phase == Phase::Greeting => {
                 let welcome = Welcome::decode(payload)?;
-                self.phase = Phase::Online;
-                self.max_message = self.config.max_message.min(welcome.max_message);
-                self.window = welcome.window;
-                self.need_drain |= self.unsettled > self.high_water();
+                self.welcomed(&welcome)?;
                 Ok(Some(Event::Online(welcome)))
             }
             kind::REJECT => {
@@ -158,7 +181,7 @@ impl Client {
                 Ok(Some(Event::Ended { encoding: close_encoding(&frame.raw), body: Payload::Borrowed(payload) }))
             }
             kind::PING => {
-                put_number(kind::PONG, decode_number(payload)?, self.out.tail(&mut self.spares));
+                put_number(kind::PONG, decode_number(payload)?, self.segments.tail().1);
                 Ok(None)
             }
             kind::PONG => Ok(None),
@@ -175,23 +198,82 @@ impl Client {
         }
     }
 
-    fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
-        if head.is_large() {
-            let (stream, total) = decode_large_head(body)?;
-            let names = self.names_of(&head)?;
-            if total > self.config.max_message {
-                return Err(malformed("a message larger than this node said it takes"));
-            }
-            return self.inbox.open(head, names, stream, total).map(|()| None);
+    fn name<'a>(&mut self, slot: u16, name: Name) -> Result<Option<Event<'a>>> {
+        let text = name.text.clone();
+        self.names.define(slot, name)?;
+        Ok(Some(Event::Name { slot, name: text }))
+    }
+
+    /// Somebody is gone: what went to it, up to a number, is lost, and what it had begun to say.
+    fn gone(&mut self, gone: &Gone) -> Result<()> {
+        let Gone { seq, code, delivered_only, ref node } = *gone;
+        let outbox = &self.outbox;
+        let lost =
+            |to: &str, number| to == &**node && number <= seq && !(delivered_only && outbox.get(number).is_some());
+        for correlation in self.requests.end_where(|request| lost(&request.to, request.seq)) {
+            let text = match code {
+                Code::UnknownNode => format!("unknown-node: nobody on the bus has the id '{node}'"),
+                _ => format!("'{node}' left the bus before it replied"),
+            };
+            self.events.push_back(Event::Failed { correlation, code, text });
         }
-        if !self.inbox.is_empty() {
-            let names = self.names_of(&head)?;
-            if self.inbox.holds(&names.0) {
+        if !delivered_only {
+            self.lose_all_to(node, seq, code);
+        }
+        self.inbox.gone(|sender| *sender.id == **node).into_iter().try_for_each(|held| self.release(held))
+    }
+
+    fn lose_all_to(&mut self, node: &str, last: u64, code: Code) {
+        let Some(destination) = self.destinations.find(node).cloned() else { return };
+        self.take_back(&destination, 0, last, flag::ABORT);
+        let lost = self.outbox.unsettled().take_while(|(seq, _)| *seq <= last);
+        let lost = lost.filter(|(_, entry)| entry.kind != kind::BROADCAST && Rc::ptr_eq(&entry.route.to, &destination));
+        let lost: Vec<u64> = lost.map(|(seq, _)| seq).collect();
+        lost.into_iter().for_each(|seq| self.lose(seq, code));
+        // Whoever has its id next gets the rest, or it is refused.
+        if destination.kept_from.get().is_some() {
+            self.catch_up(&destination);
+        }
+        self.drained();
+    }
+
+    fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
+        let sender = if head.flags & flag::OWN != 0 {
+            Some(&self.own)
+        } else if head.flags & flag::BRIDGE != 0 || head.peer == 0 {
+            None
+        } else {
+            self.names.get(head.peer)?.sender.as_ref()
+        };
+        let is_new = sender.is_none_or(|sender| !sender.has_said(head.seq));
+        if head.is_large() {
+            return self.open_large(head, body, is_new).map(|()| None);
+        }
+        if !is_new {
+            return Ok(None);
+        }
+        if let Some(sender) = sender {
+            if !self.inbox.is_empty() && self.inbox.holds(sender) {
+                let names = self.names_of(&head)?;
                 let released = self.inbox.wait(head, names, body);
                 return released.into_iter().try_for_each(|held| self.release(held)).map(|()| None);
             }
+            sender.said(head.seq);
         }
         self.event(head, Payload::Borrowed(body))
+    }
+
+    fn open_large(&mut self, head: Head, opening: &[u8], is_new: bool) -> Result<()> {
+        let (stream, total) = decode_large_head(opening)?;
+        if total > self.config.max_message {
+            return Err(malformed("a message larger than this node said it takes"));
+        }
+        if !is_new {
+            self.inbox.ignore(stream, total);
+            return Ok(());
+        }
+        let names = self.names_of(&head)?;
+        self.inbox.open(head, names, stream, total)
     }
 
     fn event<'a>(&mut self, head: Head, body: Payload<'a>) -> Result<Option<Event<'a>>> {
@@ -199,11 +281,13 @@ impl Client {
         let encoding = head.encoding();
         match kind {
             kind::REPLY => {
-                let from = if peer == 0 { "" } else { self.names.get(peer)? };
-                let waited_for = self.requests.answer(correlation, from);
-                Ok(waited_for.then_some(Event::Reply { correlation, encoding, body }))
+                let from = self.names_of(&head)?.0.text;
+                Ok(self.replied(&from, correlation, encoding, body))
             }
-            kind::REFUSE => self.refused(head, body),
+            kind::REFUSE => {
+                let names = self.names_of(&head)?;
+                self.refused(head, names, body)
+            }
             _ => {
                 // Names must be known before JavaScript is told to use them; 0, the bridge, has none.
                 if peer != 0 {
@@ -216,43 +300,72 @@ impl Client {
         }
     }
 
-    fn refused<'a>(&mut self, head: Head, body: Payload<'a>) -> Result<Option<Event<'a>>> {
+    fn replied<'a>(
+        &mut self,
+        from: &str,
+        correlation: u32,
+        encoding: Encoding,
+        body: Payload<'a>,
+    ) -> Option<Event<'a>> {
+        let waited_for = self.requests.answer(correlation, from);
+        waited_for.then_some(Event::Reply { correlation, encoding, body })
+    }
+
+    fn refused<'a>(&mut self, head: Head, (node, event): (Name, Name), body: Payload<'_>) -> Result<Option<Event<'a>>> {
         let (code, text) = decode_refusal(body.bytes())?;
-        let (node, event) = self.names_of(&head)?;
+        let (node, event, text) = (node.text, event.text, text.to_owned());
+        let by_bridge = head.flags & flag::BRIDGE != 0;
+        if by_bridge && head.flags & flag::OWN == 0 && !self.refused_by_bridge(head.seq) {
+            return Ok(None);
+        }
         if head.correlation == 0 {
             return Ok(Some(Event::Undeliverable { node, event, code }));
         }
         // The bridge may refuse on anybody's behalf, a node only on its own.
-        let ended = match head.seq {
-            0 => self.requests.cancel(head.correlation),
-            _ => self.requests.answer(head.correlation, &node),
+        let ended = match by_bridge {
+            true => self.requests.cancel(head.correlation),
+            false => self.requests.answer(head.correlation, &node),
         };
-        let text = text.to_owned();
         Ok(ended.then_some(Event::Failed { correlation: head.correlation, code, text }))
     }
 
-    /// Delivers what waited, under the names it came with.
-    fn release(&mut self, held: Held) -> Result<()> {
+    /// The bridge refused a message; returns whether that is news. A broadcast goes on to others.
+    fn refused_by_bridge(&mut self, seq: u64) -> bool {
+        let Some(entry) = self.outbox.get(seq) else { return false };
+        if entry.kind != kind::BROADCAST {
+            self.settle(seq);
+            self.drained();
+        }
+        true
+    }
+
+    /// Delivers what waited. Its slots may stand for others by now.
+    pub(super) fn release(&mut self, held: Held) -> Result<()> {
         let Held { head, from, event, body, .. } = held;
-        let head = Head { flags: head.flags & !flag::LARGE, ..head };
-        let mut current = Vec::new();
-        for (slot, name) in [(head.peer, from), (head.event, event)] {
-            if slot != 0 && *self.names.get(slot)? != name {
-                current.extend(self.names.define(slot, name.clone())?.map(|now| (slot, now)));
-                self.events.push_back(Event::Name { slot, name });
+        from.sender.iter().for_each(|sender| sender.said(head.seq));
+        let (encoding, body) = (head.encoding(), Payload::Owned(body));
+        let event = match head.kind {
+            kind::REPLY => self.replied(&from.text, head.correlation, encoding, body),
+            kind::REFUSE => self.refused(head, (from, event), body)?,
+            kind => {
+                self.events.push_back(Event::Name { slot: WAITED_EVENT, name: event.text });
+                let from = if head.peer == 0 {
+                    0
+                } else {
+                    self.events.push_back(Event::Name { slot: WAITED_FROM, name: from.text });
+                    WAITED_FROM
+                };
+                let correlation = if head.asks() { head.correlation } else { 0 };
+                Some(Event::Delivery { kind, from, event: WAITED_EVENT, correlation, encoding, body })
             }
-        }
-        let event = self.event(head, Payload::Owned(body))?;
+        };
         self.events.extend(event);
-        for (slot, name) in current {
-            self.names.define(slot, name.clone())?;
-            self.events.push_back(Event::Name { slot, name });
-        }
         Ok(())
     }
 
-    fn names_of(&self, head: &Head) -> Result<(Rc<str>, Rc<str>)> {
-        let name = |slot| if slot == 0 { Ok(Rc::from("")) } else { self.names.get(slot).cloned() };
+    fn names_of(&self, head: &Head) -> Result<(Name, Name)> {
+        let nobody = || Name { text: "".into(), sender: (head.flags & flag::OWN != 0).then(|| self.own.clone()) };
+        let name = |slot| if slot == 0 { Ok(nobody()) } else { self.names.get(slot).cloned() };
         Ok((name(head.peer)?, name(head.event)?))
     }
 }

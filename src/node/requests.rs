@@ -75,11 +75,6 @@ impl Requests {
         self.waiting.remove(&correlation).is_some()
     }
 
-    /// Ends the requests to `node` up to `seq`, in the order they were made.
-    pub fn gone(&mut self, node: &str, seq: u64) -> Vec<u32> {
-        self.end_where(|request| &*request.to == node && request.seq <= seq)
-    }
-
     /// Ends them all, in the order they were made.
     pub fn end_all(&mut self) -> Vec<u32> {
         self.end_where(|_| true)
@@ -109,7 +104,13 @@ impl Requests {
         self.lanes.values().filter_map(|lane| lane.front()).map(|&(deadline, _)| deadline).min()
     }
 
-    fn end_where(&mut self, ends: impl Fn(&Request) -> bool) -> Vec<u32> {
+    /// Whom all of them went to.
+    pub fn asked(&self) -> impl Iterator<Item = Rc<str>> {
+        self.waiting.values().map(|request| request.to.clone())
+    }
+
+    /// Ends some, in the order they were made.
+    pub fn end_where(&mut self, ends: impl Fn(&Request) -> bool) -> Vec<u32> {
         let mut ended: Vec<(u64, u32)> = self
             .waiting
             .iter()
@@ -150,8 +151,8 @@ mod tests {
             requests.expire(100).iter().map(|request| (request.correlation, request.timeout)).collect();
         assert_eq!(expired, [(short, 10), (long, 100)]);
         assert_eq!(requests.next_deadline(), None);
-        assert!(requests.gone("b", 2).is_empty());
-        assert_eq!(requests.gone("b", 3), [never]);
+        assert!(requests.end_where(|request| request.seq <= 2 && &*request.to == "b").is_empty());
+        assert_eq!(requests.end_where(|request| request.seq <= 3), [never]);
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 use super::body::BodyWriter;
 use super::client::{Client, Phase};
+use super::outbox::{Destination, Entry, Route, State};
+use super::receiving::Event;
+use super::segments::Place;
 use crate::error::Code;
-use crate::wire::control::{charge, put_interest, put_name};
-use crate::wire::frame::{Encoding, Head, MAX_INLINE, ROUTED_LEN, flag, kind, large_head, refusal};
-use crate::wire::names::Slot;
+use crate::wire::control::{charge, put_interest};
+use crate::wire::frame::{Encoding, Head, MAX_INLINE, ROUTED_LEN, flag, kind, refusal};
 
 /// What a message is, apart from its body.
 #[derive(Clone, Copy, Debug)]
@@ -25,21 +27,12 @@ pub struct Letter {
     pub now: u64,
 }
 
-/// "node:event", and the slots it has on this link.
-#[derive(Debug)]
-pub(super) struct Target {
-    node: Rc<str>,
-    event: Rc<str>,
-    /// The table's state its slots belong to.
-    generation: u32,
-    slots: (u16, u16),
-}
-
 impl Client {
     /// A number for "node:event", for use in [`Letter`]s; either may be empty. Numbers count up from 0.
     pub fn target(&mut self, node: &str, event: &str) -> u32 {
-        let generation = self.generation.wrapping_sub(1);
-        self.targets.push(Target { node: node.into(), event: event.into(), generation, slots: (0, 0) });
+        let to = self.destinations.get(node);
+        let (slots, generation) = Default::default();
+        self.targets.push(Rc::new(Route { event: event.into(), to, slots, generation }));
         self.targets.len() as u32 - 1
     }
 
@@ -62,22 +55,65 @@ impl Client {
     /// The same, unless `write` says that it is not to be: then nothing happened, and 0 is returned.
     pub fn send_if(&mut self, letter: Letter, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Result<u32, Code> {
         self.check(0)?;
-        let slots = self.slots(letter.target);
-        let out = self.out.tail(&mut self.spares);
+        let route = self.targets[letter.target as usize].clone();
+        let waits = self.is_behind() || route.to.kept_from.get().is_some();
+        let slots = if waits { (0, 0) } else { self.slots(&route) };
+        let (segment, out) = if waits { self.segments.aside() } else { self.segments.tail() };
         let start = out.len();
         // The head is written over these zeros when the body's length is known, and with it that it may go.
-        out.resize(start + ROUTED_LEN, 0);
+        let head_len = if waits { 0 } else { ROUTED_LEN };
+        out.resize(start + head_len, 0);
         let wanted = write(out);
-        let body_len = out.len() - start - ROUTED_LEN;
+        let body_len = out.len() - start - head_len;
         let allowed = self.check(body_len as u64);
         if !wanted || allowed.is_err() {
-            self.out.same_tail().truncate(start);
+            self.segments.truncate(segment, start);
             return allowed.map(|()| 0);
         }
-        let head = self.head(letter, slots);
-        head.encode_at(body_len, &mut self.out.same_tail()[start..]);
-        self.count(charge(body_len as u64));
-        Ok(head.correlation)
+        let place = Place { segment, start: (start + head_len) as u32, len: body_len as u32 };
+        let mut entry = self.entry(letter, &route, place);
+        let Entry { kind, flags, correlation, .. } = entry;
+        if !waits {
+            let head = Head { kind, flags, peer: slots.0, event: slots.1, correlation, seq: self.outbox.next_seq() };
+            head.encode_at(body_len, self.segments.bytes_mut(segment, start));
+            entry.state = State::Sent;
+        }
+        self.post(entry, charge(body_len as u64));
+        Ok(correlation)
+    }
+
+    /// The entry of a message that is not said yet, with its request noted.
+    fn entry(&mut self, letter: Letter, route: &Rc<Route>, place: Place) -> Entry {
+        let mut flags = (letter.encoding as u8) << flag::ENCODING_SHIFT;
+        let mut correlation = letter.correlation;
+        if let Some(timeout) = letter.ask {
+            flags |= flag::ASK;
+            let seq = self.outbox.next_seq();
+            correlation = self.requests.add(route.to.node.clone(), seq, timeout, letter.now);
+        }
+        Entry { route: route.clone(), correlation, kind: letter.kind, flags, state: State::Waiting, place }
+    }
+
+    /// Keeps a small message until it is settled, and counts it. If its receiver has no room, it is taken off again from
+    /// what is written.
+    fn post(&mut self, mut entry: Entry, charge: u64) {
+        let to = self.destination(entry.kind, &entry.route).clone();
+        if entry.state == State::Sent && self.has_no_room(&to, charge) {
+            entry.state = State::Waiting;
+            entry.place = self.segments.move_aside(entry.place, ROUTED_LEN);
+            self.keep_back(&to, self.outbox.next_seq());
+        }
+        if entry.state == State::Sent {
+            to.sent.set(to.sent.get() + charge);
+        }
+        self.segments.keep(entry.place.segment);
+        self.outbox.push(entry);
+        self.count(&to, charge);
+    }
+
+    /// Whether a destination that can be kept waiting has to be.
+    pub(super) fn has_no_room(&self, to: &Destination, charge: u64) -> bool {
+        !to.node.is_empty() && to.has_no_room(charge, self.window)
     }
 
     /// A body to be written and then sent.
@@ -96,17 +132,20 @@ impl Client {
         }
         let total = body.len() as u64;
         self.check(total)?;
-        let to = self.targets[letter.target as usize].node.clone();
-        let stream = self.outgoing.add(to, body.into_chunks()).ok_or(Code::QueueFull)?;
-        let slots = self.slots(letter.target);
-        let head = self.head(letter, slots);
-        let head = Head { flags: head.flags | flag::LARGE, ..head };
-        let opening = large_head(stream, total);
-        let out = self.out.tail(&mut self.spares);
-        head.encode(opening.len(), out);
-        out.extend_from_slice(&opening);
-        self.count(charge(total));
-        Ok(head.correlation)
+        if self.outgoing.is_full() {
+            return Err(Code::QueueFull);
+        }
+        let route = self.targets[letter.target as usize].clone();
+        let nowhere = Place { segment: u32::MAX, start: 0, len: 0 };
+        let entry = self.entry(letter, &route, nowhere);
+        let (correlation, seq) = (entry.correlation, self.outbox.next_seq());
+        let to = self.destination(entry.kind, &route).clone();
+        self.outbox.push_large(entry, body.into_chunks());
+        self.count(&to, charge(total));
+        if !self.is_behind() {
+            self.say(seq);
+        }
+        Ok(correlation)
     }
 
     /// Tells the sender of a delivery that it reached nobody.
@@ -115,14 +154,16 @@ impl Client {
             return;
         }
         // Few bytes, and somebody waits for them: they go even when the queue is full.
-        let body = refusal(code, text);
-        let slots = self.slots(target);
-        let letter = Letter { kind: kind::REFUSE, target, encoding: Encoding::Json, ask: None, correlation, now: 0 };
-        let head = self.head(letter, slots);
-        let out = self.out.tail(&mut self.spares);
-        head.encode(body.len(), out);
+        let (route, body) = (self.targets[target as usize].clone(), refusal(code, text));
+        let (segment, out) = self.segments.aside();
+        let place = Place { segment, start: out.len() as u32, len: body.len() as u32 };
         out.extend_from_slice(&body);
-        self.count(charge(body.len() as u64));
+        let letter = Letter { kind: kind::REFUSE, target, encoding: Encoding::Json, ask: None, correlation, now: 0 };
+        let (entry, seq) = (self.entry(letter, &route, place), self.outbox.next_seq());
+        self.post(entry, charge(body.len() as u64));
+        if !self.is_behind() {
+            self.say(seq);
+        }
     }
 
     /// The request is not waited for any longer; its late reply is dropped.
@@ -139,12 +180,12 @@ impl Client {
         match self.phase {
             Phase::Offline | Phase::Closed => {}
             Phase::Greeting => put_interest(listens, event, self.greeting.tail(&mut self.spares)),
-            Phase::Online | Phase::Leaving => put_interest(listens, event, self.out.tail(&mut self.spares)),
+            Phase::Online | Phase::Leaving => put_interest(listens, event, self.segments.tail().1),
         }
     }
 
     fn check(&self, body_len: u64) -> Result<(), Code> {
-        if matches!(self.phase, Phase::Leaving | Phase::Closed) {
+        if self.leaving || self.phase == Phase::Closed {
             Err(Code::Closed)
         } else if body_len > self.max_message {
             Err(Code::TooLarge)
@@ -155,47 +196,49 @@ impl Client {
         }
     }
 
-    /// The head of a letter, with its number taken and its request noted.
-    fn head(&mut self, letter: Letter, (peer, event): (u16, u16)) -> Head {
-        self.last_seq += 1;
-        let mut flags = (letter.encoding as u8) << flag::ENCODING_SHIFT;
-        let mut correlation = letter.correlation;
-        if let Some(timeout) = letter.ask {
-            flags |= flag::ASK;
-            let to = self.targets[letter.target as usize].node.clone();
-            correlation = self.requests.add(to, self.last_seq, timeout, letter.now);
-        }
-        Head { kind: letter.kind, flags, peer, event, correlation, seq: self.last_seq }
-    }
-
-    fn slots(&mut self, target: u32) -> (u16, u16) {
-        let target = &mut self.targets[target as usize];
-        if target.generation == self.generation {
-            return target.slots;
-        }
-        if !self.told.make_room(2).is_empty() {
-            self.generation += 1;
-        }
-        let out = self.out.tail(&mut self.spares);
-        let mut slot = |name: &Rc<str>| {
-            if name.is_empty() {
-                return 0;
-            }
-            match self.told.slot(name.clone()) {
-                Slot::Known(slot) => slot,
-                Slot::New(slot) => {
-                    put_name(slot, name, out);
-                    slot
-                }
-            }
-        };
-        target.slots = (slot(&target.node), slot(&target.event));
-        target.generation = self.generation;
-        target.slots
-    }
-
-    fn count(&mut self, charge: u64) {
+    fn count(&mut self, to: &Destination, charge: u64) {
         self.unsettled += charge;
-        self.need_drain |= self.unsettled > self.high_water();
+        to.pending.set(to.pending.get() + charge);
+        if to.pending.get() > self.window && !to.full.replace(true) {
+            self.full += 1;
+        }
+        self.need_drain |= self.full > 0 || self.unsettled > self.config.max_pending / 2;
+    }
+
+    /// A message is settled, or will never be. Returns what it was, the first time.
+    pub(super) fn settle(&mut self, seq: u64) -> Option<Entry> {
+        let charge = self.charge_of(seq);
+        let large = self.outbox.chunks(seq).is_some();
+        let (state, entry) = self.outbox.settle(seq)?;
+        if !large {
+            self.segments.release(entry.place.segment);
+        }
+        self.unsettled -= charge;
+        let to = self.destination(entry.kind, &entry.route);
+        to.pending.set(to.pending.get() - charge);
+        if state == State::Sent {
+            to.sent.set(to.sent.get() - charge);
+        }
+        if to.pending.get() <= self.window / 2 && to.full.replace(false) {
+            self.full -= 1;
+        }
+        Some(entry)
+    }
+
+    /// A message will not arrive: whoever sent it without waiting for an answer is told.
+    pub(super) fn lose(&mut self, seq: u64, code: Code) {
+        let Some(Entry { route, kind, flags, .. }) = self.settle(seq) else { return };
+        let asks = flags & flag::ASK != 0;
+        if !asks && matches!(kind, kind::MESSAGE | kind::BROADCAST | kind::RPC) {
+            let (node, event) = (route.to.node.clone(), route.event.clone());
+            self.events.push_back(Event::Undeliverable { node, event, code });
+        }
+    }
+
+    pub(super) fn drained(&mut self) {
+        if self.need_drain && self.full == 0 && self.unsettled <= self.config.max_pending / 4 {
+            self.need_drain = false;
+            self.events.push_back(Event::Drain);
+        }
     }
 }

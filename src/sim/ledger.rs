@@ -1,46 +1,28 @@
-//! What ought to happen: a bus without bytes, which hears what the bridge hears in the same order, and knows from that
-//! who has to get what. Everything that does happen is held against it.
+//! What ought to happen, said without bytes, links or bridges: who said what to whom, who was there to hear it, and what
+//! became of it. Everything that does happen is held against it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::bridge::probe::Departure;
 use crate::error::Code;
-use crate::wire::frame::{MAX_INLINE, kind};
+use crate::wire::frame::kind;
 
-/// The bridge's own process among receivers.
-pub const HOST: usize = usize::MAX;
-
-/// Something a node tells the bridge.
-#[derive(Clone, Debug)]
-pub enum Op {
-    Hello,
-    Listen(String, bool),
-    /// The opening, or the whole, of a message.
-    Message(usize),
-    Leave,
-}
-
-/// A message, from the moment a node's program sends it.
+/// A message, from the moment a program says it.
 #[derive(Debug)]
 pub struct Message {
     pub kind: u8,
     pub to: String,
     pub event: String,
     pub len: usize,
+    pub sender: usize,
     /// The question it is.
     pub ask: Option<usize>,
     /// The question it answers.
     pub answers: Option<usize>,
-    /// The stay during which the bridge heard it.
-    pub sender: Option<usize>,
-    /// Who has to get it, and whether they did.
-    pub receivers: Vec<(usize, bool)>,
-}
-
-impl Message {
-    fn may_be_under_way_to(&self, receiver: usize) -> bool {
-        self.answers.is_some() || self.receivers.contains(&(receiver, false))
-    }
+    /// Of a broadcast: who listened for sure.
+    listeners: Vec<usize>,
+    got: BTreeSet<usize>,
+    handled: bool,
+    reported: Option<Code>,
 }
 
 /// A question, which has to end exactly once.
@@ -51,31 +33,30 @@ pub struct Ask {
     pub outcome: Option<String>,
     /// Whoever asked does not want to know any longer, or is no more.
     pub dropped: bool,
-    pub unknown: bool,
-    pub too_large: bool,
     /// The asked decided never to answer.
     pub ignored: bool,
     /// The asked refused.
     pub refused: bool,
-    /// The bus as it was when the bridge was asked.
-    pub roster: Option<Vec<String>>,
 }
 
-/// One stay of a node on the bus: the life of one link.
+/// One process, from its start to its end.
 #[derive(Debug)]
-pub struct Stay {
+pub struct Life {
     pub id: String,
     pub native: bool,
-    pub joined: bool,
-    /// How it ended, in the bridge's eyes.
-    pub ended: Option<Departure>,
-    /// Presence events it has to be told, in this order.
-    pub presence: VecDeque<String>,
-    /// Messages that nobody waits for and that reached nobody.
-    pub undeliverable: u32,
-    /// Messages that nobody waits for, and for which the host or a peer of the original's wire had no room.
-    pub no_room: usize,
-    interests: BTreeSet<String>,
+    pub alive: bool,
+    pub online: bool,
+    /// How many messages there were when it first joined.
+    joined: Option<usize>,
+    /// What was said before this many messages were may have been given up.
+    excused: usize,
+    /// A bridge has given it up, and it has not joined since.
+    given_up: bool,
+    /// Events that some bridge knew it listens for.
+    known: BTreeSet<String>,
+    /// When it last ceased to listen, in messages.
+    unlistened: BTreeMap<String, usize>,
+    ever_listened: BTreeSet<String>,
 }
 
 /// All of it.
@@ -83,12 +64,9 @@ pub struct Stay {
 pub struct Ledger {
     pub messages: Vec<Message>,
     pub asks: Vec<Ask>,
-    pub stays: Vec<Stay>,
+    pub lives: Vec<Life>,
     max_message: u64,
-    /// Whether order is asked of the bridge's process and of the original's peers too.
-    pub strict: bool,
-    members: BTreeMap<String, usize>,
-    last_seen: HashMap<(usize, usize), usize>,
+    last_heard: HashMap<(usize, usize), usize>,
 }
 
 impl Ledger {
@@ -97,221 +75,214 @@ impl Ledger {
         Self { max_message, ..Self::default() }
     }
 
-    /// A node opens a connection.
-    pub fn open_stay(&mut self, id: &str, native: bool) -> usize {
-        self.stays.push(Stay {
+    // ---- lives --------------------------------------------------------------------------------------------------
+
+    /// A process starts.
+    pub fn begin(&mut self, id: &str, native: bool) -> usize {
+        self.lives.push(Life {
             id: id.to_owned(),
             native,
-            joined: false,
-            ended: None,
-            presence: VecDeque::new(),
-            undeliverable: 0,
-            no_room: 0,
-            interests: BTreeSet::new(),
+            alive: true,
+            online: false,
+            joined: None,
+            excused: 0,
+            given_up: false,
+            known: BTreeSet::new(),
+            unlistened: BTreeMap::new(),
+            ever_listened: BTreeSet::new(),
         });
-        self.stays.len() - 1
+        self.lives.len() - 1
     }
 
-    /// A node's program sends something; returns its number, which goes into its body.
-    pub fn send(&mut self, kind: u8, to: &str, event: &str, len: usize, answers: Option<usize>) -> usize {
-        let (to, event) = (to.to_owned(), event.to_owned());
-        let message = Message { kind, to, event, len, ask: None, answers, sender: None, receivers: Vec::new() };
-        self.messages.push(message);
-        self.messages.len() - 1
+    /// A process ends, or leaves: nobody owes it anything.
+    pub fn end(&mut self, life: usize) {
+        (self.lives[life].alive, self.lives[life].online) = (false, false);
     }
 
-    /// The message just sent is a question.
+    /// A bridge has let it in; whether all was kept for it.
+    pub fn welcomed(&mut self, life: usize, kept: bool) {
+        let now = self.messages.len();
+        let life = &mut self.lives[life];
+        life.online = true;
+        life.joined.get_or_insert(now);
+        if !kept || life.given_up {
+            (life.excused, life.given_up) = (now.max(life.excused), false);
+        }
+    }
+
+    /// A bridge gave a node up that did not leave.
+    pub fn given_up(&mut self, id: &str) {
+        for life in self.lives.iter_mut().filter(|life| life.alive && life.id == id) {
+            life.given_up = true;
+        }
+    }
+
+    /// It says goodbye: nobody need reach it any more.
+    pub fn leaves(&mut self, life: usize) {
+        self.lives[life].excused = usize::MAX;
+    }
+
+    /// It begins or ends to listen.
+    pub fn listens(&mut self, life: usize, event: &str, listens: bool) {
+        let now = self.messages.len();
+        let life = &mut self.lives[life];
+        if listens {
+            life.ever_listened.insert(event.to_owned());
+        } else {
+            life.known.remove(event);
+            life.unlistened.insert(event.to_owned(), now);
+        }
+    }
+
+    /// The bridge knows what it listens for.
+    pub fn bridge_knows(&mut self, life: usize, interests: &[String]) {
+        self.lives[life].known.extend(interests.iter().cloned());
+    }
+
+    /// Whether a life was there when message `number` was said, and nobody has had a reason to give it up since.
+    fn is_steady(&self, life: usize, number: usize) -> bool {
+        let Life { native, alive, online, joined, excused, given_up, .. } = &self.lives[life];
+        let there = *native && *alive && *online && !*given_up;
+        there && joined.is_some_and(|joined| joined <= number) && *excused <= number
+    }
+
+    // ---- saying -------------------------------------------------------------------------------------------------
+
+    /// A program says something; returns its number, which goes into its body.
+    pub fn send(&mut self, sender: usize, (kind, to, event): (u8, &str, &str), answers: Option<usize>) -> usize {
+        let number = self.messages.len();
+        let listens =
+            |life: usize| life != sender && self.lives[life].known.contains(event) && self.is_steady(life, number);
+        let listeners = if kind == kind::BROADCAST {
+            (0..self.lives.len()).filter(|&life| listens(life)).collect()
+        } else {
+            Vec::new()
+        };
+        self.messages.push(Message {
+            kind,
+            to: to.to_owned(),
+            event: event.to_owned(),
+            len: 0,
+            sender,
+            ask: None,
+            answers,
+            listeners,
+            got: BTreeSet::new(),
+            handled: false,
+            reported: None,
+        });
+        number
+    }
+
+    /// It was refused at once.
+    pub fn not_sent(&mut self, number: usize, code: Code) {
+        self.messages[number].reported = Some(code);
+    }
+
+    /// The message just said is a question.
     pub fn ask(&mut self, message: usize, deadline: Option<u64>) -> usize {
         self.messages[message].ask = Some(self.asks.len());
-        self.asks.push(Ask {
-            message,
-            deadline,
-            outcome: None,
-            dropped: false,
-            unknown: false,
-            too_large: false,
-            ignored: false,
-            refused: false,
-            roster: None,
-        });
+        let (outcome, dropped, ignored, refused) = Default::default();
+        self.asks.push(Ask { message, deadline, outcome, dropped, ignored, refused });
         self.asks.len() - 1
     }
 
-    /// Who is on the bus.
-    pub fn is_member(&self, id: &str) -> bool {
-        self.members.contains_key(id)
-    }
+    // ---- hearing ------------------------------------------------------------------------------------------------
 
-    // ---- what the bridge hears ----------------------------------------------------------------------------------
-
-    /// The bridge has heard `op` on the link of `stay`.
-    pub fn hear(&mut self, stay: usize, op: Op) {
-        match op {
-            Op::Hello => self.join(stay),
-            _ if !self.stays[stay].joined || self.stays[stay].ended.is_some() => {}
-            Op::Listen(event, listens) => {
-                let interests = &mut self.stays[stay].interests;
-                if listens {
-                    interests.insert(event)
-                } else {
-                    interests.remove(&event)
-                };
-            }
-            Op::Message(message) => self.route(stay, message),
-            Op::Leave => self.end(stay, Departure::Left),
-        }
-    }
-
-    fn join(&mut self, stay: usize) {
-        let id = self.stays[stay].id.clone();
-        if self.members.contains_key(&id) {
-            return;
-        }
-        self.stays[stay].joined = true;
-        self.members.insert(id.clone(), stay);
-        self.announce("node:join", &id, stay);
-    }
-
-    /// The bridge has lost, cut or said goodbye to `stay`.
-    pub fn end(&mut self, stay: usize, departure: Departure) {
-        if !self.stays[stay].joined || self.stays[stay].ended.is_some() {
-            return;
-        }
-        self.stays[stay].ended = Some(departure);
-        let id = self.stays[stay].id.clone();
-        self.members.remove(&id);
-        self.announce("node:leave", &id, stay);
-    }
-
-    fn announce(&mut self, event: &str, id: &str, about: usize) {
-        for &member in self.members.values().filter(|member| **member != about) {
-            let stay = &mut self.stays[member];
-            if stay.native && stay.interests.contains(event) {
-                stay.presence.push_back(format!("{event} {id}"));
-            }
-        }
-    }
-
-    fn route(&mut self, sender: usize, number: usize) {
+    /// `life` got message `number`: it must be meant for it, new, whole and in order.
+    pub fn delivered(&mut self, life: usize, number: usize, from: Option<&str>, event: &str, len: usize) {
         let message = &mut self.messages[number];
-        assert!(message.sender.is_none(), "message {number} was heard twice");
-        message.sender = Some(sender);
-        let ask = message.ask.map(|ask| &mut self.asks[ask]);
-        let receivers: Vec<usize> = match message.kind {
-            _ if message.len as u64 > self.max_message => {
-                ask.map(|ask| ask.too_large = true).unwrap_or_else(|| self.stays[sender].undeliverable += 1);
-                return;
-            }
-            kind::REPLY | kind::REFUSE => return,
-            kind::ROSTER => {
-                let roster = self.members.keys().cloned().collect();
-                return ask.into_iter().for_each(|ask| ask.roster = Some(Vec::clone(&roster)));
-            }
-            kind::RPC => vec![HOST],
-            kind::BROADCAST => {
-                let listens = |stay: &Stay| !stay.native || stay.interests.contains(&message.event);
-                let others = self.members.values().filter(|member| **member != sender);
-                others.copied().filter(|&member| listens(&self.stays[member])).collect()
-            }
-            _ => match (self.members.get(&message.to), ask) {
-                (Some(&receiver), _) => vec![receiver],
-                (None, Some(ask)) => return ask.unknown = true,
-                (None, None) => return self.stays[sender].undeliverable += 1,
-            },
-        };
-        message.receivers = receivers.into_iter().map(|receiver| (receiver, false)).collect();
-    }
-
-    /// The sender of message `number` was told that it has reached everyone.
-    pub fn check_arrived(&self, number: usize) {
-        let message = &self.messages[number];
-        for &(receiver, got) in &message.receivers {
-            let told = got || receiver == HOST || self.has_ended(receiver) || !self.stays[receiver].native;
-            assert!(told || self.waits_there(number, receiver), "{number} is called settled too early: {message:?}");
-        }
-    }
-
-    /// Whether a message may have come but waits at its receiver, behind a large one of the same sender.
-    fn waits_there(&self, number: usize, receiver: usize) -> bool {
-        let sender = self.messages[number].sender;
-        self.messages[..number].iter().any(|earlier| {
-            earlier.sender == sender && earlier.len > MAX_INLINE && earlier.may_be_under_way_to(receiver)
-        })
-    }
-
-    // ---- what nodes get -----------------------------------------------------------------------------------------
-
-    /// `receiver` got message `number`: it must be meant for it, new, whole and in order.
-    pub fn delivered(&mut self, receiver: usize, number: usize, (from, event, len): (&str, &str, usize)) {
-        let message = &mut self.messages[number];
-        let place = message.receivers.iter_mut().find(|(meant, _)| *meant == receiver);
-        let Some((_, got)) = place else {
-            panic!("message {number} went to {receiver}, who is not meant: {message:?}")
-        };
-        assert!(!std::mem::replace(got, true), "message {number} reached {receiver} twice");
         assert_eq!((&*message.event, message.len), (event, len), "message {number} was changed on its way");
-        self.in_order(receiver, number, from);
+        assert!(message.got.insert(life), "message {number} reached {life} twice: {message:?}");
+        let receiver = &self.lives[life];
+        let meant = match message.kind {
+            kind::BROADCAST => !receiver.native || receiver.ever_listened.contains(event),
+            _ => message.to == receiver.id,
+        };
+        assert!(meant, "message {number} went to {life}, who is not meant: {message:?}");
+        self.in_order(life, number, from);
     }
 
-    /// `receiver` got the reply `number` to its question `ask`.
-    pub fn replied(&mut self, receiver: usize, ask: usize, number: usize, (from, len): (Option<&str>, usize)) {
+    /// The process of bridge `bridge` got a call.
+    pub fn handled(&mut self, bridge: usize, number: usize, from: &str, len: usize) {
+        let message = &mut self.messages[number];
+        assert_eq!((message.kind, message.len), (kind::RPC, len), "call {number} was changed on its way");
+        message.handled = true;
+        self.in_order(usize::MAX - bridge, number, Some(from));
+    }
+
+    fn in_order(&mut self, receiver: usize, number: usize, from: Option<&str>) {
+        let sender = self.messages[number].sender;
+        if let Some(from) = from {
+            assert_eq!(self.lives[sender].id, from, "message {number} comes under another's name");
+        }
+        let last = self.last_heard.insert((sender, receiver), number);
+        assert!(last < Some(number), "message {number} reached {receiver} behind {last:?} of the same sender");
+    }
+
+    /// `life` got the reply `number` to its question `ask`.
+    pub fn replied(&mut self, life: usize, ask: usize, number: usize, (from, len): (Option<&str>, usize)) {
         let message = &self.messages[number];
         assert_eq!((message.answers, message.len), (Some(ask), len), "reply {number} is not the one to {ask}");
-        if let Some(from) = from {
-            self.in_order(receiver, number, from);
+        if from.is_some() {
+            self.in_order(life, number, from);
         }
         self.settle(ask, "replied".to_owned());
     }
 
-    /// The answer to a question for the roster came, and was right.
+    /// The answer to a question for the roster came.
     pub fn rostered(&mut self, ask: usize) {
         self.settle(ask, "roster".to_owned());
     }
 
-    fn in_order(&mut self, receiver: usize, number: usize, from: &str) {
-        let sender = self.messages[number].sender.expect("delivered before the bridge heard it");
-        assert_eq!(self.stays[sender].id, from, "message {number} comes under another's name");
-        let last = self.last_seen.insert((sender, receiver), number);
-        // What the bridge collects for those who cannot take chunks is overtaken by what came behind it.
-        let collected = receiver == HOST || !self.stays[receiver].native;
-        assert!(
-            last < Some(number) || (collected && !self.strict),
-            "message {number} reached {receiver} behind {last:?} of the same sender"
-        );
-    }
-
-    /// Question `ask` failed for the node of `stay`, if it has a link: the reason must be true.
-    pub fn failed(&mut self, stay: Option<usize>, ask: usize, code: Code, now: u64) {
+    /// Question `ask` failed: the reason must be true.
+    pub fn failed(&mut self, ask: usize, code: Code, now: u64) {
         let asked = &self.asks[ask];
         let message = &self.messages[asked.message];
-        let receiver = message.receivers.first().map(|(receiver, _)| *receiver);
         let fair = match code {
-            Code::UnknownNode => asked.unknown,
-            Code::TooLarge => asked.too_large,
             Code::Timeout => asked.deadline.is_some_and(|deadline| deadline <= now),
-            Code::NodeLeft => stay.is_none() || receiver.is_some_and(|receiver| self.has_ended(receiver)),
             Code::NoListener | Code::NoMethod => asked.refused,
-            Code::QueueFull => {
-                // A reply may be what there was no room for.
-                let reply = stay.is_some_and(|stay| !self.stays[stay].native);
-                reply || message.kind == kind::ROSTER || receiver.is_some_and(|to| self.is_collected_for(message, to))
-            }
+            // Of a call the bridge itself is the receiver, which is not here.
+            Code::NodeLeft | Code::UnknownNode => message.to.is_empty() || self.may_be_missing(asked.message),
+            Code::TooLarge => true,
+            Code::QueueFull => true,
             _ => false,
         };
         assert!(fair, "question {ask} failed with {code:?}: {asked:?}, {message:?}");
-        if code == Code::QueueFull {
-            self.messages[asked.message].receivers.clear();
-        }
+        let number = asked.message;
+        self.messages[number].reported = Some(code);
         self.settle(ask, format!("{code:?}"));
     }
 
-    /// Whether the bridge puts a message together for a receiver, for which it has only so much room.
-    fn is_collected_for(&self, message: &Message, receiver: usize) -> bool {
-        receiver == HOST || (message.len > MAX_INLINE && !self.stays[receiver].native)
+    /// A message that nobody waits for is reported lost: the reason must be true.
+    pub fn undeliverable(&mut self, life: usize, to: &str, event: &str, code: Code) {
+        let unreported = |message: &&mut Message| message.reported.is_none() && message.ask.is_none();
+        let meant = |message: &&mut Message| message.sender == life && message.to == to && message.event == event;
+        let new = |message: &&mut Message| message.got.is_empty() && !message.handled;
+        let pick = self.messages.iter_mut().enumerate().find(|(_, message)| {
+            matches!(message.kind, kind::MESSAGE | kind::RPC)
+                && meant(&message)
+                && unreported(&message)
+                && new(&message)
+        });
+        let Some((number, message)) = pick else { return };
+        message.reported = Some(code);
+        let missing = matches!(code, Code::NodeLeft | Code::UnknownNode) && !to.is_empty();
+        assert!(
+            !missing || self.may_be_missing(number),
+            "message {number} is called undeliverable: {:?}",
+            self.messages[number]
+        );
     }
 
-    fn has_ended(&self, receiver: usize) -> bool {
-        receiver != HOST && self.stays[receiver].ended.is_some()
+    /// Whether there is nobody with that id who was there all the time.
+    fn may_be_missing(&self, number: usize) -> bool {
+        let Message { to, sender, .. } = &self.messages[number];
+        // For whoever keeps nothing, what does not find its receiver at once is lost.
+        if !self.lives[*sender].native {
+            return true;
+        }
+        !(0..self.lives.len()).any(|life| self.lives[life].id == *to && self.is_steady(life, number))
     }
 
     fn settle(&mut self, ask: usize, outcome: String) {
@@ -323,40 +294,63 @@ impl Ledger {
 
     // ---- at the end ---------------------------------------------------------------------------------------------
 
-    /// All pipes are empty and everyone has answered who means to: nothing may be lost, nobody may wait in vain.
+    /// All is quiet: nothing may be lost, nobody may wait in vain.
     pub fn check_delivered(&self) {
-        let mut no_room = vec![0; self.stays.len()];
-        for (number, message) in self.messages.iter().enumerate() {
-            let Some(sender) = message.sender else { continue };
-            // The end of a large message may have been lost with its sender's link.
-            let cut_short =
-                message.len > MAX_INLINE && matches!(self.stays[sender].ended, Some(Departure::Died | Departure::Cut));
-            let missing = message.receivers.iter().filter(|(receiver, got)| !got && !self.has_ended(*receiver));
-            let missing: Vec<usize> = missing.map(|(receiver, _)| *receiver).collect();
-            if cut_short || missing.is_empty() {
-                continue;
-            }
-            // Who no longer waits is not told that there was no room.
-            let told = message.ask.is_none_or(|ask| self.asks[ask].dropped || self.asks[ask].outcome.is_some());
-            let collected = missing.iter().all(|&receiver| self.is_collected_for(message, receiver));
-            assert!(collected && told, "message {number} never reached {missing:?}: {message:?}");
-            no_room[sender] += usize::from(message.ask.is_none());
+        let lives = self.messages.iter().enumerate().filter(|(_, message)| {
+            let Life { native, alive, .. } = self.lives[message.sender];
+            native && alive
+        });
+        for (number, message) in lives {
+            self.check_message(number, message);
         }
         for (number, ask) in self.asks.iter().enumerate() {
             let waits = ask.outcome.is_none() && !ask.dropped && !ask.ignored;
+            let asker = &self.lives[self.messages[ask.message].sender];
+            let waits = waits && asker.native && asker.alive && !self.answer_is_excused(ask);
             assert!(!waits, "question {number} waits for ever: {ask:?}, {:?}", self.messages[ask.message]);
         }
-        for (number, stay) in self.stays.iter().enumerate().filter(|(_, stay)| stay.ended.is_none() && stay.joined) {
-            assert!(stay.presence.is_empty(), "{number} was not told all: {stay:?}");
-            assert_eq!(no_room[number], stay.no_room, "messages of {number} were lost without a word");
-            assert_eq!(stay.undeliverable, 0, "{number} was not told of what reached nobody");
-        }
+    }
+
+    fn check_message(&self, number: usize, message: &Message) {
+        let Message { kind, to, event, got, listeners, reported, handled, len, .. } = message;
+        let too_large = *len as u64 > self.max_message;
+        let missing: Vec<usize> = match *kind {
+            kind::MESSAGE => {
+                let steady = |&life: &usize| self.lives[life].id == *to && self.is_steady(life, number);
+                (0..self.lives.len()).filter(steady).filter(|life| !got.contains(life)).collect()
+            }
+            kind::BROADCAST => {
+                let still = |life: &usize| self.lives[*life].unlistened.get(event).is_none_or(|&at| at <= number);
+                let due = |life: &usize| self.is_steady(*life, number) && still(life) && !got.contains(life);
+                listeners.iter().copied().filter(due).collect()
+            }
+            _ => Vec::new(),
+        };
+        let excuse = too_large || reported.is_some();
+        assert!(missing.is_empty() || excuse, "message {number} never reached {missing:?}: {message:?}");
+        let told = reported.is_some() || message.ask.is_some() || too_large;
+        let arrived =
+            !got.is_empty() || *handled || matches!(*kind, kind::BROADCAST | kind::REPLY | kind::REFUSE | kind::ROSTER);
+        // The original's wire acknowledges nothing: what was written to it counts as arrived.
+        let to_legacy = self.lives.iter().any(|life| !life.native && life.id == *to);
+        assert!(arrived || told || to_legacy, "message {number} was lost without a word: {message:?}");
+    }
+
+    /// Whether whoever asked was given up meanwhile, or the answer came to another life.
+    fn answer_is_excused(&self, ask: &Ask) -> bool {
+        let message = &self.messages[ask.message];
+        let asker_steady = self.is_steady(message.sender, ask.message);
+        // Somebody who died, or never joined, took the question along.
+        let asked_steady = message.got.iter().any(|&life| self.is_steady(life, ask.message)) || message.handled;
+        ask.deadline.is_some() && !(asker_steady && asked_steady)
     }
 
     /// All deadlines are over.
     pub fn check_settled(&self) {
         for (number, ask) in self.asks.iter().enumerate() {
-            assert!(ask.outcome.is_some() || ask.dropped, "question {number} never ended: {ask:?}");
+            let asker = &self.lives[self.messages[ask.message].sender];
+            let over = ask.outcome.is_some() || ask.dropped || !asker.native || !asker.alive;
+            assert!(over, "question {number} never ended: {ask:?}, {:?}", self.messages[ask.message]);
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::body;
 use super::cable::Cable;
-use super::ledger::{Ledger, Op};
+use super::ledger::Ledger;
 use super::random::Random;
 use crate::error::Code;
 use crate::wire::frame::kind;
@@ -16,6 +16,7 @@ use crate::wire::frame::kind;
 #[derive(Debug)]
 pub struct Legacy {
     id: String,
+    pub life: usize,
     out: Vec<u8>,
     input: BytesMut,
     asks: HashMap<String, usize>,
@@ -32,6 +33,7 @@ impl Legacy {
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
+            life: usize::MAX,
             out: Vec::new(),
             input: BytesMut::new(),
             asks: HashMap::new(),
@@ -44,10 +46,8 @@ impl Legacy {
         }
     }
 
-    fn say(&mut self, cable: &mut Cable, text: &str, op: Option<Op>) {
+    fn say(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
-        cable.said.rest_len += text.len() as u64;
-        cable.said.rest.extend(op.map(|op| (cable.said.rest_len, op)));
     }
 
     fn object(&mut self, method: &str, data: &str) -> (String, String) {
@@ -59,15 +59,16 @@ impl Legacy {
     }
 
     /// A connection is made: introduces itself.
-    pub fn connect(&mut self, cable: &mut Cable) {
-        *self = Self::new(&self.id);
+    pub fn connect(&mut self, ledger: &mut Ledger) {
+        *self = Self { life: ledger.begin(&self.id, false), ..Self::new(&self.id) };
         let (_, text) = self.object("IDENT", "[]");
-        self.say(cable, &text, Some(Op::Hello));
+        self.say(&text);
     }
 
     /// The connection is gone, and with it the process.
     pub fn lose(&mut self, cable: &mut Cable, ledger: &mut Ledger) {
         cable.at_node = false;
+        ledger.end(self.life);
         for (_, ask) in self.asks.drain() {
             ledger.asks[ask].dropped = true;
         }
@@ -92,14 +93,14 @@ impl Legacy {
         }
         while let Some(end) = self.input.iter().position(|byte| *byte == 0) {
             let message = self.input.split_to(end + 1);
-            self.hear(cable, &message[..end], random, ledger);
+            self.hear(&message[..end], random, ledger);
         }
         !input.is_empty()
     }
 
     // ---- the program --------------------------------------------------------------------------------------------
 
-    fn hear(&mut self, cable: &mut Cable, message: &[u8], random: &mut Random, ledger: &mut Ledger) {
+    fn hear(&mut self, message: &[u8], random: &mut Random, ledger: &mut Ledger) {
         if message == b"pong" {
             self.pings = self.pings.checked_sub(1).expect("a pong for every ping");
             return;
@@ -111,29 +112,27 @@ impl Legacy {
             "BROADCAST" => {
                 let body = Value::from(&data[1..]).to_string();
                 let number = body::read(body.as_bytes());
-                let from = ledger.messages[number].sender.expect("it was heard");
-                let from = ledger.stays[from].id.clone();
-                ledger.delivered(cable.epoch, number, (&from, text(&data[0]), body.len()));
+                ledger.delivered(self.life, number, None, text(&data[0]), body.len());
             }
             "PUBLISH" => {
                 let (from, id, body) = (text(&data[0]), &data[1], data[3].to_string());
                 let number = body::read(body.as_bytes());
-                ledger.delivered(cable.epoch, number, (from, text(&data[2]), body.len()));
+                ledger.delivered(self.life, number, Some(from), text(&data[2]), body.len());
                 if let Some(ask) = ledger.messages[number].ask {
                     let owed = (from.to_owned(), id.clone(), ask);
                     match random.below(10) {
                         0 if ledger.asks[ask].deadline.is_some() => ledger.asks[ask].ignored = true,
                         1..4 => self.owed.push(owed),
-                        _ => self.answer(cable, owed, random, ledger),
+                        _ => self.answer(owed, random, ledger),
                     }
                 }
             }
-            "ACK" => self.acknowledged(cable, data, ledger),
+            "ACK" => self.acknowledged(data, ledger),
             other => panic!("{other} is not a bridge's to say"),
         }
     }
 
-    fn acknowledged(&mut self, cable: &Cable, data: &[Value], ledger: &mut Ledger) {
+    fn acknowledged(&mut self, data: &[Value], ledger: &mut Ledger) {
         if data[1] == Value::Array(Vec::new()) {
             self.has_left = true;
             return;
@@ -149,53 +148,44 @@ impl Legacy {
             Value::String(error) if error == "node-left" => Code::NodeLeft,
             Value::String(error) if error == "no such method" => Code::NoMethod,
             Value::String(error) if error == "no" => Code::NoListener,
-            Value::String(error) if error.contains("has not taken") || error.contains("take no chunks") => {
+            Value::String(error)
+                if ["has not taken", "take no chunks", "too much waits"].iter().any(|full| error.contains(full)) =>
+            {
                 Code::QueueFull
             }
             _ => {
                 let from = Some(question.to.clone()).filter(|to| !to.is_empty());
                 let body = data[1].to_string();
                 let number = body::read(body.as_bytes());
-                return ledger.replied(cable.epoch, ask, number, (from.as_deref(), body.len()));
+                return ledger.replied(self.life, ask, number, (from.as_deref(), body.len()));
             }
         };
-        ledger.failed(Some(cable.epoch), ask, code, 0);
+        ledger.failed(ask, code, 0);
     }
 
     /// Answers one question that waits.
-    pub fn answer_owed(&mut self, cable: &mut Cable, random: &mut Random, ledger: &mut Ledger) -> bool {
+    pub fn answer_owed(&mut self, random: &mut Random, ledger: &mut Ledger) -> bool {
         let Some(owed) = self.owed.pop() else { return false };
-        self.answer(cable, owed, random, ledger);
+        self.answer(owed, random, ledger);
         true
     }
 
-    fn answer(
-        &mut self,
-        cable: &mut Cable,
-        (to, id, ask): (String, Value, usize),
-        random: &mut Random,
-        ledger: &mut Ledger,
-    ) {
+    fn answer(&mut self, (to, id, ask): (String, Value, usize), random: &mut Random, ledger: &mut Ledger) {
         if self.leaving {
             return;
         }
-        let (number, body) = compose(kind::REPLY, &to, "", Some(ask), random, ledger);
+        let (number, body) = compose(self.life, (kind::REPLY, &to, ""), Some(ask), random, ledger);
         let (_, text) = self.object("ACK", &format!("[\"{to}\",{id},{body}]"));
-        self.say(cable, &text, Some(Op::Message(number)));
+        ledger.messages[number].len = body.len();
+        self.say(&text);
     }
 
     /// Sends something of `kind`.
-    pub fn send(
-        &mut self,
-        cable: &mut Cable,
-        (kind, to, event): (u8, &str, &str),
-        random: &mut Random,
-        ledger: &mut Ledger,
-    ) {
+    pub fn send(&mut self, (kind, to, event): (u8, &str, &str), random: &mut Random, ledger: &mut Ledger) {
         if self.leaving {
             return;
         }
-        let (number, body) = compose(kind, to, event, None, random, ledger);
+        let (number, body) = compose(self.life, (kind, to, event), None, random, ledger);
         let (method, data) = match kind {
             kind::RPC => ("RPC", format!("[\"{event}\",{body}]")),
             kind::MESSAGE => ("PUBLISH", format!("[\"{to}\",\"{event}\",{body}]")),
@@ -205,22 +195,23 @@ impl Legacy {
         if kind != kind::BROADCAST {
             self.asks.insert(id, ledger.ask(number, None));
         }
-        self.say(cable, &text, Some(Op::Message(number)));
+        ledger.messages[number].len = body.len();
+        self.say(&text);
     }
 
     /// Are you there?
-    pub fn ping(&mut self, cable: &mut Cable) {
+    pub fn ping(&mut self) {
         if !self.leaving {
             self.pings += 1;
-            self.say(cable, "PING", None);
+            self.say("PING");
         }
     }
 
     /// Says goodbye.
-    pub fn leave(&mut self, cable: &mut Cable) {
+    pub fn leave(&mut self) {
         if !std::mem::replace(&mut self.leaving, true) {
             let (_, text) = self.object("LEAVE", "[]");
-            self.say(cable, &text, Some(Op::Leave));
+            self.say(&text);
         }
     }
 }
@@ -230,9 +221,8 @@ fn text(value: &Value) -> &str {
 }
 
 fn compose(
-    kind: u8,
-    to: &str,
-    event: &str,
+    life: usize,
+    what: (u8, &str, &str),
     answers: Option<usize>,
     random: &mut Random,
     ledger: &mut Ledger,
@@ -241,7 +231,7 @@ fn compose(
         0 => 66_000 + random.below(100_000),
         _ => random.below(200),
     };
-    let number = ledger.send(kind, to, event, 0, answers);
+    let number = ledger.send(life, what, answers);
     let body = body::write(number, len);
     ledger.messages[number].len = body.len();
     (number, String::from_utf8(body).expect("bodies are text"))

@@ -1,4 +1,4 @@
-//! Everything together: one bridge, many nodes, their cables, and a clock that nobody waits for.
+//! Everything together: bridges that come and go, many nodes, their cables, and a clock that nobody waits for.
 
 use super::bridge::Bridge;
 use super::cable::Cable;
@@ -7,11 +7,10 @@ use super::legacy::Legacy;
 use super::native::Native;
 use super::random::Random;
 use crate::bridge::router::Limits;
-use crate::node::client::Phase;
 use crate::wire::frame::kind;
 
 const EVENTS: [&str; 6] = ["a", "b", "n1", "news", "node:join", "node:leave"];
-/// Events that programs send; presence is the bridge's.
+/// Events that programs broadcast; presence is the bridge's.
 const SENT: usize = 4;
 
 /// One process.
@@ -36,11 +35,12 @@ pub struct World {
     random: Random,
     now: u64,
     limits: Limits,
-    bridge: Bridge,
+    bridge: Option<Bridge>,
+    bridges: usize,
     cables: Vec<Cable>,
     processes: Vec<Process>,
     ledger: Ledger,
-    /// How troubled the run is: links break, nodes stall.
+    /// How troubled the run is: links break, nodes stall, bridges die.
     troubled: bool,
 }
 
@@ -50,21 +50,22 @@ impl World {
         let mut random = Random::new(seed);
         let max_pending = *random.pick(&[16 << 10, 100 << 10, 4 << 20]);
         let limits = Limits { max_message: 400_000, max_pending, ..Limits::default() };
+        let mut ledger = Ledger::new(limits.max_message);
         let count = 2 + random.below(5);
-        let legacies = random.below(3);
-        let processes = (0..count).map(|number| {
+        let legacies = if random.chance(40) { random.below(3) } else { 0 };
+        let mut processes = Vec::new();
+        for number in 0..count {
             let id = format!("n{number}");
             let speaks = if number + 1 < count && number < legacies {
                 Speaks::Legacy(Legacy::new(&id))
             } else {
-                Speaks::Native(Box::new(Native::new(&id, random.any(), 440_000)))
+                Speaks::Native(Box::new(Native::new(&id, &mut random, &mut ledger)))
             };
-            Process { id, cable: None, stalled: false, speaks }
-        });
-        let processes = processes.collect();
-        let ledger = Ledger::new(limits.max_message);
-        let (bridge, troubled) = (Bridge::new(limits), random.chance(70));
-        Self { random, now: 0, limits, bridge, cables: Vec::new(), processes, ledger, troubled }
+            processes.push(Process { id, cable: None, stalled: false, speaks });
+        }
+        let bridge = Some(Bridge::new(limits, 1, 0, &mut ledger));
+        let (cables, troubled) = (Vec::new(), random.chance(80));
+        Self { random, now: 0, limits, bridge, bridges: 1, cables, processes, ledger, troubled }
     }
 
     /// A whole life of the bus, from the first node to the last.
@@ -80,16 +81,17 @@ impl World {
         match self.random.below(100) {
             0..35 => self.act(at),
             35..65 => self.carry(),
-            65..75 => self.run_host(),
+            65..75 => drop(self.run_host()),
             75..90 => {
                 for _ in 0..4 {
                     self.carry();
                 }
             }
-            90..96 => self.pass_time(),
+            90..95 => self.pass_time(),
             _ if self.troubled => self.trouble(at),
             _ => self.reconnect(at),
         }
+        self.look_at_interests();
         self.check_bounds();
     }
 
@@ -105,10 +107,18 @@ impl World {
         let at = self.cables.len() - 1 - self.random.below(recent);
         let most = self.random.portion();
         match self.random.below(4) {
-            0 => self.bridge.read(&mut self.cables, at, most, self.now, &mut self.ledger),
-            1 => self.bridge.write(&mut self.cables, at, most, self.now, &mut self.ledger),
+            direction @ (0 | 1) => self.bridge_io(at, direction == 0, most),
             direction => self.process_io(at, direction == 2, most),
         };
+    }
+
+    fn bridge_io(&mut self, at: usize, reads: bool, most: usize) -> bool {
+        let Some(bridge) = &mut self.bridge else { return false };
+        if reads {
+            bridge.read(&mut self.cables, at, most, self.now)
+        } else {
+            bridge.write(&mut self.cables, at, most, self.now)
+        }
     }
 
     /// The node at the end of cable `at` reads or writes.
@@ -134,98 +144,136 @@ impl World {
         }
     }
 
-    fn run_host(&mut self) {
-        if self.random.chance(40) {
-            self.bridge.answer_owed(&mut self.cables, &mut self.random, self.now, &mut self.ledger);
-        }
-        self.bridge.run_host(&mut self.cables, &mut self.random, self.now, &mut self.ledger);
+    fn run_host(&mut self) -> bool {
+        let Some(bridge) = &mut self.bridge else { return false };
+        let answered =
+            self.random.chance(40) && bridge.answer_owed(&mut self.cables, &mut self.random, &mut self.ledger);
+        bridge.run_host(&mut self.cables, &mut self.random, &mut self.ledger) || answered
     }
 
     // ---- programs -----------------------------------------------------------------------------------------------
 
     fn act(&mut self, at: usize) {
-        let Some(cable) = self.processes[at].cable else { return self.reconnect(at) };
+        if self.processes[at].cable.is_none() && self.random.chance(70) {
+            return self.reconnect(at);
+        }
         for _ in 0..1 + self.random.below(6) {
             let other = self.random.below(self.processes.len() + 1);
             // One of them is nobody.
             let to = self.processes.get(other).map_or("nobody".to_owned(), |process| process.id.clone());
             let event = EVENTS[self.random.below(SENT)];
             let what = self.random.below(100);
-            let cable = &mut self.cables[cable];
+            let own = format!("e{}", self.ledger.messages.len());
+            let (random, ledger) = (&mut self.random, &mut self.ledger);
+            let connected = self.processes[at].cable.is_some();
             match &mut self.processes[at].speaks {
                 Speaks::Native(native) => {
-                    let cable = Some(cable);
-                    let (random, ledger) = (&mut self.random, &mut self.ledger);
                     let ask = match random.below(10) {
                         0 => Some(0),
                         1..6 => Some(10 + random.below(3_000) as u32),
                         _ => None,
                     };
                     match what {
-                        0..45 => native.send(cable, (kind::MESSAGE, &to, event), ask, random, (ledger, self.now)),
-                        45..60 => native.send(cable, (kind::BROADCAST, "", event), None, random, (ledger, self.now)),
-                        60..70 => native.send(cable, (kind::RPC, "", event), ask, random, (ledger, self.now)),
-                        70..74 => native.send(cable, (kind::ROSTER, "", ""), Some(0), random, (ledger, self.now)),
+                        0..45 => native.send((kind::MESSAGE, &to, &own), ask, random, (ledger, self.now)),
+                        45..60 => native.send((kind::BROADCAST, "", event), None, random, (ledger, self.now)),
+                        60..70 => native.send((kind::RPC, "", &own), ask, random, (ledger, self.now)),
+                        70..74 => native.send((kind::ROSTER, "", ""), Some(0), random, (ledger, self.now)),
                         74..78 => native.cancel(random, ledger),
-                        78..88 => native.listen(cable, EVENTS[random.below(EVENTS.len())]),
+                        78..88 => native.listen(EVENTS[random.below(EVENTS.len())], ledger),
                         _ => {
-                            native.answer_owed(cable, random, ledger);
+                            native.answer_owed(random, ledger);
                         }
                     }
                 }
-                Speaks::Legacy(legacy) => {
-                    let (random, ledger) = (&mut self.random, &mut self.ledger);
-                    match what {
-                        0..45 => legacy.send(cable, (kind::MESSAGE, &to, event), random, ledger),
-                        45..65 => legacy.send(cable, (kind::BROADCAST, "", event), random, ledger),
-                        65..75 => legacy.send(cable, (kind::RPC, "", event), random, ledger),
-                        75..80 => legacy.ping(cable),
-                        _ => {
-                            legacy.answer_owed(cable, random, ledger);
-                        }
+                Speaks::Legacy(legacy) if connected => match what {
+                    0..45 => legacy.send((kind::MESSAGE, &to, &own), random, ledger),
+                    45..65 => legacy.send((kind::BROADCAST, "", event), random, ledger),
+                    65..75 => legacy.send((kind::RPC, "", &own), random, ledger),
+                    75..80 => legacy.ping(),
+                    _ => {
+                        legacy.answer_owed(random, ledger);
                     }
-                }
+                },
+                Speaks::Legacy(_) => {}
             }
         }
     }
 
-    /// A node without a link gets one, perhaps as a new process, perhaps with something to say already.
+    /// A node without a link gets one, perhaps as a new process.
     fn reconnect(&mut self, at: usize) {
+        let Some(bridge) = &mut self.bridge else { return };
         let process = &mut self.processes[at];
         if process.cable.is_some() {
             return;
         }
-        if let Speaks::Native(native) = &mut process.speaks {
-            if native.has_left || self.random.chance(30) {
-                native.die(&mut self.ledger);
-                **native = Native::new(&process.id, self.random.any(), 440_000);
-            }
-            if self.random.chance(50) {
-                native.listen(None, EVENTS[self.random.below(EVENTS.len())]);
-                let what = (kind::MESSAGE, "n0", EVENTS[0]);
-                native.send(None, what, Some(500), &mut self.random, (&mut self.ledger, self.now));
-            }
+        if let Speaks::Native(native) = &mut process.speaks
+            && (native.has_left || (self.troubled && self.random.chance(15)))
+        {
+            native.die(&mut self.ledger);
+            **native = Native::new(&process.id, &mut self.random, &mut self.ledger);
         }
-        let native = matches!(process.speaks, Speaks::Native(_));
-        let epoch = self.ledger.open_stay(&process.id, native);
-        let mut cable = Cable::new(self.bridge.accept(self.now), epoch);
+        let cable = Cable::new(bridge.accept(self.now));
         match &mut process.speaks {
-            Speaks::Native(native) => native.connect(&mut cable),
-            Speaks::Legacy(legacy) => legacy.connect(&mut cable),
+            Speaks::Native(native) => native.connect(),
+            Speaks::Legacy(legacy) => legacy.connect(&mut self.ledger),
         }
         process.cable = Some(self.cables.len());
         self.cables.push(cable);
     }
 
+    /// What bridges know of the nodes' interests: only that is sure to be served.
+    fn look_at_interests(&mut self) {
+        let Some(bridge) = &self.bridge else { return };
+        for process in &self.processes {
+            let Speaks::Native(native) = &process.speaks else { continue };
+            let heard = process.cable.is_some_and(|at| self.cables[at].at_bridge && self.cables[at].up.len() == 0);
+            if self.ledger.lives[native.life].online && heard && native.client.queued() == 0 {
+                let interests = bridge.router.interests_of(&process.id);
+                self.ledger.bridge_knows(native.life, &interests);
+            }
+        }
+    }
+
     // ---- trouble ------------------------------------------------------------------------------------------------
 
     fn trouble(&mut self, at: usize) {
-        match self.random.below(10) {
+        match self.random.below(12) {
             0..3 => self.break_link(at),
-            3..5 => self.leave(at),
-            5..7 => self.processes[at].stalled = true,
-            _ => self.processes.iter_mut().for_each(|process| process.stalled = false),
+            3..4 => self.leave(at),
+            4..6 => self.processes[at].stalled = true,
+            6..9 => self.processes.iter_mut().for_each(|process| process.stalled = false),
+            9 => self.hand_over(),
+            _ => self.kill_bridge(),
         }
+    }
+
+    fn kill_bridge(&mut self) {
+        match self.bridge.take() {
+            Some(bridge) => {
+                bridge.die(&mut self.cables);
+                // Whether they know it or not.
+                self.ledger.lives.iter_mut().for_each(|life| life.online = false);
+            }
+            None => self.start_bridge(),
+        }
+    }
+
+    fn start_bridge(&mut self) {
+        self.bridges += 1;
+        self.bridge = Some(Bridge::new(self.limits, self.bridges, self.now, &mut self.ledger));
+    }
+
+    /// The bridge ends in peace: it says what it has to say, to those who read it, and is gone.
+    fn hand_over(&mut self) {
+        let Some(bridge) = &mut self.bridge else { return };
+        bridge.router.hand_over();
+        for at in 0..self.cables.len() {
+            for _ in 0..20 {
+                self.bridge_io(at, false, usize::MAX);
+                self.process_io(at, true, usize::MAX);
+            }
+        }
+        self.kill_bridge();
     }
 
     /// The node's end is gone; what it had written arrives in part.
@@ -238,10 +286,12 @@ impl World {
     }
 
     fn leave(&mut self, at: usize) {
-        let Some(number) = self.processes[at].cable else { return };
+        if self.processes[at].cable.is_none() {
+            return;
+        }
         match &mut self.processes[at].speaks {
-            Speaks::Native(native) => native.leave(),
-            Speaks::Legacy(legacy) => legacy.leave(&mut self.cables[number]),
+            Speaks::Native(native) => native.leave(&mut self.ledger),
+            Speaks::Legacy(legacy) => legacy.leave(),
         }
     }
 
@@ -251,20 +301,22 @@ impl World {
     }
 
     fn tell_time(&mut self) {
-        self.bridge.tick(&mut self.cables, self.now, &mut self.ledger);
+        if let Some(bridge) = &mut self.bridge {
+            bridge.tick(&mut self.cables, self.now, &mut self.ledger);
+        }
         for process in &mut self.processes {
             if let Speaks::Native(native) = &mut process.speaks {
-                let cable = process.cable.map(|at| &mut self.cables[at]);
-                native.handle_timeout(cable, self.now, &mut self.random, &mut self.ledger);
+                native.handle_timeout(self.now, &mut self.random, &mut self.ledger);
             }
         }
     }
 
     /// No queue grows beyond its bound, by more than the reads that were under way when it became full.
     fn check_bounds(&mut self) {
+        let Some(bridge) = &mut self.bridge else { return };
         let reads = (self.processes.len() + 2) * 512 * 1024;
         for cable in self.cables.iter().filter(|cable| cable.at_bridge) {
-            let waits = self.bridge.router.link(cable.key).out.len();
+            let waits = bridge.router.link(cable.key).out.len();
             assert!(waits <= self.limits.max_pending + reads, "{waits} bytes wait for one peer");
         }
     }
@@ -274,17 +326,29 @@ impl World {
     /// Everyone listens and answers until all is quiet; then everyone goes.
     fn finish(&mut self) {
         self.processes.iter_mut().for_each(|process| process.stalled = false);
+        if self.bridge.is_none() {
+            self.start_bridge();
+        }
         self.settle();
-        while self.processes.iter().any(|process| process.cable.is_none()) {
+        self.troubled = false;
+        for _ in 0..3 {
             (0..self.processes.len()).for_each(|at| self.reconnect(at));
+            self.settle();
+            // Whoever is awaited is here, or nobody awaits him any longer.
+            self.now += 6_000;
+            self.tell_time();
             self.settle();
         }
         self.ledger.check_delivered();
-        self.check_nothing_pending();
+        self.check_at_rest();
         self.now += 100_000;
         self.tell_time();
         self.settle();
         self.ledger.check_settled();
+        self.end();
+    }
+
+    fn end(&mut self) {
         for at in 0..self.processes.len() {
             if self.random.chance(50) { self.leave(at) } else { self.break_link(at) }
         }
@@ -293,38 +357,47 @@ impl World {
             self.break_link(at);
         }
         self.settle();
-        let _calls_of_the_dead = std::mem::take(&mut self.bridge.owed);
-        assert_eq!(self.bridge.router.leftovers(), []);
+        for _ in 0..2 {
+            self.now += 20_000;
+            self.tell_time();
+            self.settle();
+        }
+        let bridge = self.bridge.as_mut().expect("it was started");
+        assert_eq!(bridge.router.leftovers(), []);
     }
 
-    fn check_nothing_pending(&self) {
+    fn check_at_rest(&self) {
+        for cable in self.cables.iter().filter(|cable| cable.at_bridge && cable.at_node) {
+            assert_eq!(cable.up.len(), 0, "the bridge does not listen: {cable:?}");
+        }
         for process in &self.processes {
-            let Speaks::Native(native) = &process.speaks else { continue };
-            if native.client.phase() == Phase::Online {
-                assert_eq!(native.client.pending(), 0, "{} has something unsettled", process.id);
-                assert_eq!((native.client.need_drain(), native.unsettled()), (false, 0), "{}", process.id);
+            if let Speaks::Native(native) = &process.speaks {
+                let debts = || self.bridge.as_ref().map(|bridge| bridge.router.debts());
+                native.check_at_rest(debts);
             }
         }
         for cable in self.cables.iter().filter(|cable| cable.at_bridge && cable.at_node) {
-            assert!(cable.said.is_empty() && cable.up.len() == 0, "the bridge does not listen: {cable:?}");
+            assert_eq!(cable.up.len(), 0, "the bridge does not listen: {cable:?}");
         }
     }
 
     /// Bytes move until none are left, and nobody owes an answer.
     fn settle(&mut self) {
-        for _ in 0..100_000 {
+        for _ in 0..20_000 {
             let mut busy = false;
             for at in 0..self.cables.len() {
                 if !self.cables[at].at_bridge && !self.cables[at].at_node {
                     continue;
                 }
                 busy |= self.process_io(at, false, usize::MAX);
-                busy |= self.bridge.read(&mut self.cables, at, usize::MAX, self.now, &mut self.ledger);
-                busy |= self.bridge.write(&mut self.cables, at, usize::MAX, self.now, &mut self.ledger);
+                busy |= self.bridge_io(at, true, usize::MAX);
+                busy |= self.bridge_io(at, false, usize::MAX);
                 busy |= self.process_io(at, true, usize::MAX);
             }
-            busy |= self.bridge.run_host(&mut self.cables, &mut self.random, self.now, &mut self.ledger);
-            busy |= self.bridge.answer_owed(&mut self.cables, &mut self.random, self.now, &mut self.ledger);
+            if let Some(bridge) = &mut self.bridge {
+                busy |= bridge.run_host(&mut self.cables, &mut self.random, &mut self.ledger);
+                busy |= bridge.answer_owed(&mut self.cables, &mut self.random, &mut self.ledger);
+            }
             busy |= self.answer_all();
             if !busy {
                 return;
@@ -335,12 +408,10 @@ impl World {
 
     fn answer_all(&mut self) -> bool {
         let mut busy = false;
-        for process in &mut self.processes {
-            let Some(at) = process.cable else { continue };
-            let cable = &mut self.cables[at];
+        for process in self.processes.iter_mut().filter(|process| process.cable.is_some()) {
             busy |= match &mut process.speaks {
-                Speaks::Native(native) => native.answer_owed(Some(cable), &mut self.random, &mut self.ledger),
-                Speaks::Legacy(legacy) => legacy.answer_owed(cable, &mut self.random, &mut self.ledger),
+                Speaks::Native(native) => native.answer_owed(&mut self.random, &mut self.ledger),
+                Speaks::Legacy(legacy) => legacy.answer_owed(&mut self.random, &mut self.ledger),
             };
         }
         busy

@@ -8,6 +8,7 @@
 mod connect;
 mod lock;
 mod private_dir;
+mod process;
 mod socket_file;
 mod stream;
 mod tcp;
@@ -23,6 +24,7 @@ use std::io;
 pub use connect::{Connecting, Target, connect, finish};
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
 pub use private_dir::default_address;
+pub use process::Process;
 pub use socket_file::SocketFile;
 pub use stream::Stream;
 

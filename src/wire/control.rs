@@ -11,7 +11,8 @@ const MAX_TOKEN: usize = 1024;
 /// What a node says first. Fields may be added at the end: a reader ignores what it does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// Random; a node keeps it for its life, so that the bus knows it again on another link.
+    /// Random; a node keeps it for its life, so that others know it again. 0: a node that keeps nothing of what it said, and
+    /// is forgotten with its link.
     pub session: u64,
     /// Its process.
     pub pid: u32,
@@ -21,6 +22,14 @@ pub struct Hello {
     pub id: String,
     /// Proof that it belongs, where the bridge asks for one; else empty.
     pub token: String,
+    /// Random, and told to nobody else: only with it a place is taken again. May be left out, as may all that follows.
+    pub secret: u64,
+    /// The bridge that last welcomed it; 0: none did.
+    pub epoch: u64,
+    /// Number of the last message of that bridge's own that it has got.
+    pub heard: u64,
+    /// LISTEN frames that follow, before which it has not quite come back.
+    pub listens: u32,
 }
 
 impl Hello {
@@ -32,20 +41,32 @@ impl Hello {
             out.extend_from_slice(&self.max_message.to_le_bytes());
             put_text(&self.id, out);
             put_text(&self.token, out);
+            for field in [self.secret, self.epoch, self.heard] {
+                out.extend_from_slice(&field.to_le_bytes());
+            }
+            out.extend_from_slice(&self.listens.to_le_bytes());
         });
     }
 
     /// Reads the payload.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         let mut fields = Fields(payload);
-        let hello = Self {
+        let mut hello = Self {
             session: fields.u64()?,
             pid: fields.u32()?,
             max_message: fields.u64()?,
             id: fields.text(MAX_ID)?.to_owned(),
             token: fields.text(MAX_TOKEN)?.to_owned(),
+            secret: 0,
+            epoch: 0,
+            heard: 0,
+            listens: 0,
         };
         check_id(&hello.id)?;
+        if !fields.0.is_empty() {
+            (hello.secret, hello.epoch, hello.heard) = (fields.u64()?, fields.u64()?, fields.u64()?);
+            hello.listens = fields.u32()?;
+        }
         Ok(hello)
     }
 }
@@ -69,6 +90,8 @@ pub struct Welcome {
     pub window: u64,
     /// Milliseconds it keeps the place of a node that lost its link.
     pub resume_timeout: u32,
+    /// Whether nothing that others meant for this node was given up while it was away.
+    pub kept: bool,
 }
 
 impl Welcome {
@@ -80,6 +103,7 @@ impl Welcome {
             out.extend_from_slice(&self.max_message.to_le_bytes());
             out.extend_from_slice(&self.window.to_le_bytes());
             out.extend_from_slice(&self.resume_timeout.to_le_bytes());
+            out.push(u8::from(self.kept));
         });
     }
 
@@ -92,6 +116,7 @@ impl Welcome {
             max_message: fields.u64()?,
             window: fields.u64()?,
             resume_timeout: fields.u32()?,
+            kept: fields.u8()? != 0,
         })
     }
 }
@@ -131,11 +156,16 @@ impl Settled {
     }
 }
 
-/// A node that was asked something is gone.
+/// A node that was sent something is gone, or nobody has that id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
-    /// The asker's last message that was forwarded before; later ones went to whoever has the id now.
+    /// The sender's last message that may have gone to it; later ones go to whoever has the id now. 0: none of them, but
+    /// what it had begun to say will not be ended.
     pub seq: u64,
+    /// Why: `NodeLeft` or `UnknownNode`.
+    pub code: Code,
+    /// Whether only questions that had reached it are lost: whoever has its id now gets the others.
+    pub delivered_only: bool,
     /// Its id.
     pub node: String,
 }
@@ -145,6 +175,7 @@ impl Gone {
     pub fn encode(&self, out: &mut Vec<u8>) {
         encode_with(kind::GONE, 0, out, |out| {
             out.extend_from_slice(&self.seq.to_le_bytes());
+            out.extend_from_slice(&[self.code as u8, u8::from(self.delivered_only)]);
             put_text(&self.node, out);
         });
     }
@@ -152,8 +183,45 @@ impl Gone {
     /// Reads the payload.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         let mut fields = Fields(payload);
-        Ok(Self { seq: fields.u64()?, node: fields.text(MAX_ID)?.to_owned() })
+        Ok(Self {
+            seq: fields.u64()?,
+            code: Code::from_wire(fields.u8()?),
+            delivered_only: fields.u8()? != 0,
+            node: fields.text(MAX_ID)?.to_owned(),
+        })
     }
+}
+
+/// Appends PEER: `slot` stands for the node `id` in its session from here on.
+pub fn put_peer(slot: u16, session: u64, id: &str, out: &mut Vec<u8>) {
+    encode_with(kind::PEER, 0, out, |out| {
+        out.extend_from_slice(&slot.to_le_bytes());
+        out.extend_from_slice(&session.to_le_bytes());
+        out.extend_from_slice(id.as_bytes());
+    });
+}
+
+/// Reads a PEER payload: slot, session, id.
+pub fn decode_peer(payload: &[u8]) -> Result<(u16, u64, &str)> {
+    let mut fields = Fields(payload);
+    Ok((fields.u16()?, fields.u64()?, decode_event(fields.0)?))
+}
+
+/// Appends RESEND, REPLAY, SKIP or WATCH: a message's number and a node's id.
+pub fn put_about(kind: u8, seq: u64, id: &str, out: &mut Vec<u8>) {
+    encode_with(kind, 0, out, |out| {
+        out.extend_from_slice(&seq.to_le_bytes());
+        out.extend_from_slice(id.as_bytes());
+    });
+}
+
+/// Reads such a payload.
+pub fn decode_about(payload: &[u8]) -> Result<(u64, &str)> {
+    let mut fields = Fields(payload);
+    let seq = fields.u64()?;
+    let id = utf8(fields.0)?;
+    check_id(id)?;
+    Ok((seq, id))
 }
 
 /// Appends NAME: `slot` stands for `name` from here on.

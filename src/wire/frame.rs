@@ -46,7 +46,7 @@ pub mod kind {
     pub const LISTEN: u8 = 0x05;
     /// up: and now they do not.
     pub const UNLISTEN: u8 = 0x06;
-    /// up: how many routed and chunk frames this link has brought me.
+    /// up: how many routed, chunk and GONE frames this link has brought me.
     pub const ACK: u8 = 0x07;
     /// down: these of your messages have reached everyone they concern.
     pub const SETTLED: u8 = 0x08;
@@ -60,8 +60,10 @@ pub mod kind {
     pub const LEFT: u8 = 0x0C;
     /// down: the bus ends, with the values of `bridge.close`.
     pub const CLOSE: u8 = 0x0D;
-    /// down: a node you asked something of is gone.
+    /// down: a node you sent something to is gone.
     pub const GONE: u8 = 0x0E;
+    /// down: from now on this slot stands for this node, in this session of it.
+    pub const PEER: u8 = 0x0F;
     /// routed: a directed event.
     pub const MESSAGE: u8 = 0x10;
     /// routed: an event for all who listen.
@@ -74,8 +76,16 @@ pub mod kind {
     pub const REFUSE: u8 = 0x14;
     /// routed, up: who is on the bus?
     pub const ROSTER: u8 = 0x15;
+    /// down: what you sent this node from here on did not reach it; say it again, behind a `REPLAY`.
+    pub const RESEND: u8 = 0x16;
+    /// up: what follows for this node is all it lacks; until now nothing of mine was to be forwarded to it.
+    pub const REPLAY: u8 = 0x17;
     /// both: more bytes of a large message.
     pub const CHUNK: u8 = 0x18;
+    /// up: I keep back what is for this node until it has room; forward nothing of mine to it.
+    pub const SKIP: u8 = 0x19;
+    /// up: I wait for something of this node: tell me if it is not there, or no longer.
+    pub const WATCH: u8 = 0x1A;
 }
 
 /// The bits of a frame's second byte.
@@ -88,6 +98,13 @@ pub mod flag {
     pub const ENCODING_SHIFT: u8 = 2;
     /// On a chunk: the sender gave up; forget what came.
     pub const ABORT: u8 = 1 << 4;
+    /// On a chunk with `ABORT`: the sender lost its link and will say it again; what is behind goes on waiting for it.
+    pub const LOST: u8 = 1 << 5;
+    /// On a routed frame, down: the bridge itself says it, on nobody's behalf. `seq` is the number of what it refuses, or
+    /// with `OWN` its own.
+    pub const BRIDGE: u8 = 1 << 6;
+    /// On a routed frame, down: `seq` numbers what the bridge itself says to its nodes.
+    pub const OWN: u8 = 1 << 7;
 }
 
 /// How a body's bytes are to be read; only the ends look inside.

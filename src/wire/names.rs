@@ -9,8 +9,9 @@ use std::hash::{BuildHasher, Hash};
 use super::frame::malformed;
 use crate::error::Result;
 
-/// Slots of one table, 0 excluded: it means "the bridge" or "none". Bounds what a peer can make us remember.
-pub const MAX_SLOT: u16 = 4095;
+/// Slots of one table, 0 excluded: it means "the bridge" or "none". Bounds what a peer can make us remember. Twelve bits
+/// hold them and two more, for which a receiver has a use of its own.
+pub const MAX_SLOT: u16 = 4093;
 
 /// What [`OutgoingNames::slot`] found.
 #[derive(Debug, PartialEq, Eq)]

@@ -140,10 +140,12 @@ proptest! {
 
     #[test]
     fn hello_round_trips(session: u64, pid: u32, max_message: u64, id in "[^:\0]{1,60}", token in ".{0,80}") {
-        let hello = Hello { session, pid, max_message, id, token };
+        let hello = Hello { session, pid, max_message, id, token, secret: session ^ 1, epoch: max_message, heard: session, listens: pid };
         let payload = payload(kind::HELLO, |out| hello.encode(out));
         prop_assert_eq!(Hello::decode(&payload), Ok(hello));
-        for cut in 0..payload.len() {
+        // What came with resuming may be left out, but not cut.
+        let least = payload.len() - 28;
+        for cut in (0..payload.len()).filter(|&cut| cut != least) {
             prop_assert!(Hello::decode(&payload[..cut]).is_err());
         }
         let later_fields = [&payload[..], b"more"].concat();
@@ -152,7 +154,7 @@ proptest! {
 
     #[test]
     fn welcome_settled_and_gone_round_trip(a: u64, b: u32, c: u64, d: u64, e: u32, node in ".{0,60}") {
-        let welcome = Welcome { epoch: a, pid: b, max_message: c, window: d, resume_timeout: e };
+        let welcome = Welcome { epoch: a, pid: b, max_message: c, window: d, resume_timeout: e, kept: a % 2 == 0 };
         let bytes = payload(kind::WELCOME, |out| welcome.encode(out));
         prop_assert_eq!(Welcome::decode(&bytes), Ok(welcome));
         prop_assert!((0..bytes.len()).all(|cut| Welcome::decode(&bytes[..cut]).is_err()));
@@ -160,7 +162,7 @@ proptest! {
         let bytes = payload(kind::SETTLED, |out| settled.encode(out));
         prop_assert_eq!(Settled::decode(&bytes), Ok(settled));
         prop_assert!((0..bytes.len()).all(|cut| Settled::decode(&bytes[..cut]).is_err()));
-        let gone = Gone { seq: a, node };
+        let gone = Gone { seq: a, code: Code::NodeLeft, delivered_only: a % 2 == 0, node };
         let bytes = payload(kind::GONE, |out| gone.encode(out));
         prop_assert_eq!(Gone::decode(&bytes), Ok(gone));
         prop_assert!((0..bytes.len()).all(|cut| Gone::decode(&bytes[..cut]).is_err()));
@@ -281,11 +283,31 @@ fn names_are_bounded_where_they_come_in() {
     assert!(decode_event(&[b'e'; 1_024]).is_ok());
     assert!(decode_event(&[b'e'; 1_025]).is_err() && decode_event(b"").is_err() && decode_event(b"\xFF").is_err());
     for (id, good) in [("a".repeat(255), true), ("a".repeat(256), false), (String::new(), false)] {
-        let hello = Hello { session: 0, pid: 0, max_message: 0, id, token: String::new() };
+        let hello = Hello {
+            session: 0,
+            pid: 0,
+            max_message: 0,
+            id,
+            token: String::new(),
+            secret: 0,
+            epoch: 0,
+            heard: 0,
+            listens: 0,
+        };
         assert_eq!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_ok(), good);
     }
     for id in ["a:b", "a\0", ":"] {
-        let hello = Hello { session: 0, pid: 0, max_message: 0, id: id.into(), token: String::new() };
+        let hello = Hello {
+            session: 0,
+            pid: 0,
+            max_message: 0,
+            id: id.into(),
+            token: String::new(),
+            secret: 0,
+            epoch: 0,
+            heard: 0,
+            listens: 0,
+        };
         assert!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_err());
     }
 }

@@ -155,6 +155,8 @@ impl Bus {
     /// Everyone goes; nothing may be left of them.
     pub fn empty(mut self, keys: &[LinkKey]) {
         keys.iter().for_each(|&key| self.lose(key));
+        // Nobody's place is kept longer than this.
+        self.wait(10_000);
         self.events();
         assert_eq!(self.router.leftovers(), []);
     }
@@ -184,8 +186,14 @@ pub fn hello(id: &str) -> Vec<u8> {
 /// HELLO of a node that takes messages of so many bytes.
 pub fn hello_of(id: &str, max_message: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Hello { session: 1, pid: 2, max_message, id: id.into(), token: String::new() }.encode(&mut bytes);
+    encode_hello(0, id, max_message, &mut bytes);
     bytes
+}
+
+/// HELLO of a node that keeps what it says, if its session is not 0.
+fn encode_hello(session: u64, id: &str, max_message: u64, bytes: &mut Vec<u8>) {
+    let (id, token) = (id.into(), String::new());
+    Hello { session, pid: 2, max_message, id, token, secret: 0, epoch: 0, heard: 0, listens: 0 }.encode(bytes);
 }
 
 pub fn name(slot: u16, name: &str) -> Vec<u8> {
@@ -213,9 +221,10 @@ pub fn routed(head: Head, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A head with the names of [`NAMES`]: to slot 1, event in slot 2.
+/// A head with slot 1 for the receiver, if it has one, and slot 2 for the event.
 pub fn head(kind: u8, flags: u8, seq: u64) -> Head {
-    Head { kind, flags, peer: 1, event: 2, correlation: 0, seq }
+    let peer = if kind == crate::wire::frame::kind::BROADCAST { 0 } else { 1 };
+    Head { kind, flags, peer, event: 2, correlation: 0, seq }
 }
 
 /// The opening of a large message.
@@ -239,7 +248,7 @@ pub struct Driven {
 
 impl Bus {
     pub fn drive(&mut self, id: &str, session: u64) -> Driven {
-        let config = Config { id: id.into(), session, pid: 3, max_message: 1 << 26, max_pending: 1 << 26 };
+        let config = Config { id: id.into(), session, secret: 7, pid: 3, max_message: 1 << 26, max_pending: 1 << 26 };
         let mut driven = Driven { client: Client::new(config), key: self.connect() };
         driven.client.connected();
         self.carry(&mut driven);
@@ -275,7 +284,7 @@ fn take(client: &mut Client) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let mut slices = [std::io::IoSlice::new(&[]); MAX_SLICES];
-        let count = client.transmit().slices(&mut slices);
+        let count = client.transmit(&mut slices);
         if count == 0 {
             return bytes;
         }

@@ -18,7 +18,11 @@ fn pair(legacy: bool) -> (Bus, LinkKey, LinkKey) {
 }
 
 fn kinds(bus: &mut Bus, key: LinkKey) -> Vec<u8> {
-    bus.hear(key).into_iter().filter(|heard| heard.kind != kind::NAME).map(|heard| heard.kind).collect()
+    bus.hear(key)
+        .into_iter()
+        .filter(|heard| ![kind::NAME, kind::PEER].contains(&heard.kind))
+        .map(|heard| heard.kind)
+        .collect()
 }
 
 /// JSON of three parts: a string that spans them.

@@ -1,0 +1,230 @@
+//! What a node has said and is not sure of: every message, by number, until the bridge calls it settled. After a lost
+//! link, whatever bridge is there next, these are said again, in order.
+
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::segments::Place;
+
+/// Whom messages go to, and how many bytes of them are not settled.
+#[derive(Debug)]
+pub struct Destination {
+    /// The receiver's id; empty: everyone, or the bridge.
+    pub node: Rc<str>,
+    /// Bytes that are not settled.
+    pub pending: Cell<u64>,
+    /// Those of them that were sent on this link.
+    pub sent: Cell<u64>,
+    /// Whether `pending` exceeds the window, and has not fallen to half of it since.
+    pub full: Cell<bool>,
+    /// The first number that is kept back until the receiver has room; `None`: nothing is.
+    pub kept_from: Cell<Option<u64>>,
+}
+
+/// "node:event".
+#[derive(Debug)]
+pub struct Route {
+    pub event: Rc<str>,
+    pub to: Rc<Destination>,
+    /// The slots of both names, and the state of the table they belong to.
+    pub slots: Cell<(u16, u16)>,
+    pub generation: Cell<u32>,
+}
+
+/// A message that is not settled.
+#[derive(Debug)]
+pub struct Entry {
+    pub route: Rc<Route>,
+    pub correlation: u32,
+    pub kind: u8,
+    pub flags: u8,
+    pub state: State,
+    /// Its body; of a large message the length alone, see [`Outbox::chunks`].
+    pub place: Place,
+}
+
+impl Entry {
+    /// It counts as not said on this link; returns whether it did before.
+    pub fn forget_sent(&mut self) -> bool {
+        let sent = self.state == State::Sent;
+        if sent {
+            self.state = State::Waiting;
+        }
+        sent
+    }
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not said on this link.
+    Waiting,
+    /// Said on this link.
+    Sent,
+    /// No longer of interest.
+    Settled,
+}
+
+/// The messages of one node. Bounded by `max_pending`, by weight.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    entries: VecDeque<Entry>,
+    /// Number of the front entry.
+    first: u64,
+    large: HashMap<u64, VecDeque<Bytes>>,
+}
+
+impl Outbox {
+    /// Number of the next message.
+    pub fn next_seq(&self) -> u64 {
+        self.first + self.entries.len() as u64 + 1
+    }
+
+    /// Adds a message; it gets the number that `next_seq` told.
+    pub fn push(&mut self, entry: Entry) {
+        self.entries.push_back(entry);
+    }
+
+    /// The same for a large one.
+    pub fn push_large(&mut self, entry: Entry, chunks: VecDeque<Bytes>) {
+        self.large.insert(self.next_seq(), chunks);
+        self.entries.push_back(entry);
+    }
+
+    /// Whether all is settled.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The lowest number that may not be settled.
+    pub fn first_seq(&self) -> u64 {
+        self.first + 1
+    }
+
+    /// A message that is not settled.
+    pub fn get(&self, seq: u64) -> Option<&Entry> {
+        let entry = self.entries.get(self.index(seq)?)?;
+        (entry.state != State::Settled).then_some(entry)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, seq: u64) -> Option<&mut Entry> {
+        let index = self.index(seq)?;
+        self.entries.get_mut(index).filter(|entry| entry.state != State::Settled)
+    }
+
+    fn index(&self, seq: u64) -> Option<usize> {
+        usize::try_from(seq.checked_sub(self.first + 1)?).ok()
+    }
+
+    /// The body of a large message; `None`: it is a small one.
+    pub fn chunks(&self, seq: u64) -> Option<&VecDeque<Bytes>> {
+        if self.large.is_empty() { None } else { self.large.get(&seq) }
+    }
+
+    /// A message is settled. Returns what it was, the first time.
+    pub fn settle(&mut self, seq: u64) -> Option<(State, Entry)> {
+        let index = self.index(seq)?;
+        let entry = self.entries.get_mut(index)?;
+        let before = std::mem::replace(&mut entry.state, State::Settled);
+        if before == State::Settled {
+            return None;
+        }
+        if !self.large.is_empty() {
+            self.large.remove(&seq);
+        }
+        if index == 0 {
+            let entry = self.entries.pop_front();
+            self.first += 1;
+            self.drop_settled();
+            return entry.map(|entry| (before, entry));
+        }
+        let Entry { route, correlation, kind, flags, state, place } = &self.entries[index];
+        let route = route.clone();
+        let entry =
+            Entry { route, correlation: *correlation, kind: *kind, flags: *flags, state: *state, place: *place };
+        Some((before, entry))
+    }
+
+    fn drop_settled(&mut self) {
+        while self.entries.front().is_some_and(|entry| entry.state == State::Settled) {
+            self.entries.pop_front();
+            self.first += 1;
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 1024 {
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// The numbers of all that is not settled, in order.
+    pub fn unsettled(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        let numbered = (self.first + 1..).zip(&self.entries);
+        numbered.filter(|(_, entry)| entry.state != State::Settled)
+    }
+
+    /// The same from `from` on.
+    pub fn unsettled_from(&self, from: u64) -> impl Iterator<Item = (u64, &Entry)> {
+        let skipped = from.saturating_sub(self.first + 1).min(self.entries.len() as u64);
+        let numbered = (self.first + 1 + skipped..).zip(self.entries.range(skipped as usize..));
+        numbered.filter(|(_, entry)| entry.state != State::Settled)
+    }
+
+    /// The link is gone: nothing of it was said on the next one.
+    pub fn link_lost(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.state == State::Sent) {
+            entry.state = State::Waiting;
+        }
+    }
+}
+
+/// The destinations of one node, by id.
+#[derive(Debug, Default)]
+pub struct Destinations {
+    by_node: HashMap<Rc<str>, Rc<Destination>>,
+    sweep_at: usize,
+}
+
+/// Destinations remembered before it is looked which of them are still in use.
+const SWEEP_AT: usize = 1024;
+
+impl Destinations {
+    /// The destination of this id.
+    pub fn get(&mut self, node: &str) -> Rc<Destination> {
+        if let Some(destination) = self.by_node.get(node) {
+            return destination.clone();
+        }
+        if self.by_node.len() >= self.sweep_at.max(SWEEP_AT) {
+            self.by_node.retain(|_, destination| Rc::strong_count(destination) > 1);
+            self.sweep_at = 2 * self.by_node.len();
+        }
+        let destination = Rc::new(Destination::new(node.into()));
+        self.by_node.insert(destination.node.clone(), destination.clone());
+        destination
+    }
+
+    /// The destination of this id, if anything was ever said to it.
+    pub fn find(&self, node: &str) -> Option<&Rc<Destination>> {
+        self.by_node.get(node)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Rc<Destination>> {
+        self.by_node.values()
+    }
+}
+
+impl Destination {
+    /// A destination to which nothing was said.
+    pub fn new(node: Rc<str>) -> Self {
+        let (pending, sent, full, kept_from) = Default::default();
+        Self { node, pending, sent, full, kept_from }
+    }
+
+    /// Whether a message of this weight would exceed what may be under way to it; one may always be.
+    pub fn has_no_room(&self, charge: u64, window: u64) -> bool {
+        self.sent.get() > 0 && self.sent.get() + charge > window
+    }
+}

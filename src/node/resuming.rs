@@ -1,0 +1,144 @@
+//! A node and its links, which come and go: what is greeted with, what is left when one is lost, and what is said again
+//! on the next.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::client::{Client, Phase};
+use super::outbox::Destination;
+use super::outgoing::Outgoing;
+use super::receiving::Event;
+use crate::error::{Code, Result};
+use crate::senders::Sender;
+use crate::wire::control::{Hello, Welcome, put_about, put_interest};
+use crate::wire::frame::{encode_chunk_head, encode_preamble, flag, kind};
+use crate::wire::names::IncomingNames;
+use crate::wire::reader::FrameReader;
+
+impl Client {
+    /// There is a link: greet.
+    pub fn connected(&mut self) {
+        self.phase = Phase::Greeting;
+        self.preamble = Some(Vec::new());
+        let out = self.greeting.tail(&mut self.spares);
+        encode_preamble(out);
+        let hello = Hello {
+            session: self.config.session,
+            pid: self.config.pid,
+            max_message: self.config.max_message,
+            id: self.config.id.clone(),
+            token: String::new(),
+            secret: self.config.secret,
+            epoch: self.own.session,
+            heard: self.own.last(),
+            listens: self.interests.len() as u32,
+        };
+        hello.encode(out);
+        for event in &self.interests {
+            put_interest(true, event, out);
+        }
+    }
+
+    /// The link is gone. What is not settled will be said again on the next.
+    pub fn disconnected(&mut self) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let greeted = matches!(self.phase, Phase::Online | Phase::Leaving);
+        self.phase = Phase::Offline;
+        self.greeting.clear(&mut self.spares);
+        self.reader = FrameReader::default();
+        self.names = IncomingNames::default();
+        self.inbox.link_lost();
+        (self.received, self.acknowledged) = (0, 0);
+        if !greeted {
+            return;
+        }
+        self.leave_sent = false;
+        self.segments.clear_queue();
+        self.outgoing = Outgoing::default();
+        self.told.clear();
+        self.generation += 1;
+        self.outbox.link_lost();
+        self.replay = None;
+        self.catching_up.clear();
+        for destination in self.destinations.iter().chain([&self.everyone, &self.bridge]) {
+            destination.sent.set(0);
+            destination.kept_from.set(None);
+        }
+    }
+
+    /// The bridge has let us in.
+    pub(super) fn welcomed(&mut self, welcome: &Welcome) -> Result<()> {
+        self.phase = if self.leaving { Phase::Leaving } else { Phase::Online };
+        self.max_message = self.config.max_message.min(welcome.max_message);
+        self.window = welcome.window.min(self.config.max_pending / 2);
+        let before = self.own.session;
+        if before != welcome.epoch {
+            self.own = Sender::new("".into(), welcome.epoch);
+            let released = self.inbox.gone(|sender| sender.id.is_empty() && sender.session != welcome.epoch);
+            released.into_iter().try_for_each(|held| self.release(held))?;
+        }
+        if before != 0 {
+            self.give_up_answers(welcome.kept, before != welcome.epoch);
+            self.watch();
+        }
+        self.replay = (!self.outbox.is_empty()).then(|| self.outbox.first_seq());
+        Ok(())
+    }
+
+    /// Questions that had been heard, and whose answers will not come: the other bridge's own, and all if this node had
+    /// been given up.
+    fn give_up_answers(&mut self, kept: bool, another_bridge: bool) {
+        let outbox = &self.outbox;
+        let lost = |to: &str, seq| (!kept || (another_bridge && to.is_empty())) && outbox.get(seq).is_none();
+        for correlation in self.requests.end_where(|request| lost(&request.to, request.seq)) {
+            let text = "the bridge was lost before the reply came".to_owned();
+            self.events.push_back(Event::Failed { correlation, code: Code::NodeLeft, text });
+        }
+    }
+
+    /// Asks to be told of the absence of all of whom something is awaited.
+    fn watch(&mut self) {
+        let awaited = self.inbox.awaited().map(|sender| sender.id.clone());
+        let awaited: BTreeSet<Rc<str>> = self.requests.asked().chain(awaited).filter(|id| !id.is_empty()).collect();
+        for id in awaited {
+            put_about(kind::WATCH, self.outbox.next_seq() - 1, &id, self.segments.tail().1);
+        }
+    }
+
+    /// What `node` was sent from `from` on did not reach it.
+    pub(super) fn resend(&mut self, from: u64, node: &str) {
+        let destination = self.destinations.get(node);
+        let stopped = destination.kept_from.get().unwrap_or(self.outbox.next_seq());
+        let from = from.min(stopped).max(self.outbox.first_seq());
+        self.take_back(&destination, from, u64::MAX, flag::ABORT | flag::LOST);
+        destination.kept_from.set(Some(from));
+        self.catch_up(&destination);
+    }
+
+    /// Messages to a destination in a range of numbers count as not said; what is left of large ones is not said either.
+    pub(super) fn take_back(&mut self, destination: &Rc<Destination>, from: u64, to: u64, flags: u8) {
+        let sent = self.outbox.unsettled_from(from).take_while(|(seq, _)| *seq <= to);
+        let sent: Vec<u64> =
+            sent.filter(|(_, entry)| Rc::ptr_eq(&entry.route.to, destination)).map(|(seq, _)| seq).collect();
+        for seq in sent {
+            let charge = self.charge_of(seq);
+            if let Some(entry) = self.outbox.get_mut(seq)
+                && entry.forget_sent()
+            {
+                destination.sent.set(destination.sent.get() - charge);
+            }
+        }
+        for stream in self.outgoing.cancel(&destination.node, |seq| (from..=to).contains(&seq)) {
+            encode_chunk_head(stream, flags, 0, self.segments.tail().1);
+        }
+    }
+
+    /// What is kept back from a destination is to be said.
+    pub(super) fn catch_up(&mut self, destination: &Rc<Destination>) {
+        if !self.catching_up.iter().any(|other| Rc::ptr_eq(other, destination)) {
+            self.catching_up.push_back(destination.clone());
+        }
+    }
+}
