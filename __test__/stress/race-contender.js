@@ -1,7 +1,7 @@
 'use strict';
 
 // One of many processes that race for one address, many times in its life. argv: { path, gate }. It is told what to
-// do by messages; `gate` is a named pipe that all contenders of a round wait at, until somebody opens its other end.
+// do by messages; `gate` is a named pipe that all contenders of a round wait at, until its other end is closed.
 
 const fs = require('node:fs');
 const { createBridge, createNode } = require('../..');
@@ -13,11 +13,15 @@ const report = (kind, facts, sent) => process.send({ kind, ...facts }, sent);
 let entry = null;
 
 const orders = {
-  // Blocked in open(2), all are let go by the kernel at once: no other barrier brings them so close together.
-  race: (round) => report('armed', {}, () => {
-    fs.closeSync(fs.openSync(gate, 'r'));
-    enter(round);
-  }),
+  // Blocked in read(2), all are let go by the kernel at once: no other barrier brings them so close together.
+  race(round) {
+    const waiting = fs.openSync(gate, 'r');
+    report('armed', {}, () => {
+      fs.readSync(waiting, Buffer.alloc(1));
+      fs.closeSync(waiting);
+      enter(round);
+    });
+  },
   enter,
   look: () => report('seen', { connected: entry.connected, hosting: entry.hosting }),
   async end() {
@@ -58,4 +62,6 @@ function bridgeOf(node) {
 }
 
 process.on('message', ({ order, ...facts }) => orders[order](facts));
+// Nobody is left who could end it.
+process.on('disconnect', () => process.exit(1));
 report('loaded');

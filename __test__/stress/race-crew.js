@@ -73,6 +73,8 @@ class Contender {
 /** All of them, and the directory they race in. `scope` ends them: { after(cleanup) }, such as a test. */
 class Crew {
   #gate;
+  /** Our end of the gate, which is shut while this is open. */
+  #bar = null;
 
   constructor(scope, dir, processes) {
     this.dir = dir;
@@ -101,15 +103,15 @@ class Crew {
 
   /** Has all contenders wait at the gate, each as what `parts` says. */
   async line(parts) {
+    // For reading too: else it would wait for the first who reads.
+    this.#bar = fs.openSync(this.#gate, 'r+');
     await Promise.all(this.contenders.map((contender, n) => contender.enter(parts[n], 'race')));
   }
 
   /** Opens the gate; resolves, when each has entered or failed or was killed, with the outcomes. */
   open() {
-    // Not closed before all are through: who comes to an open gate a moment late must not find it shut.
-    const opened = fs.openSync(this.#gate, 'w');
-    const all = Promise.allSettled(this.contenders.map(({ result }) => result));
-    return all.finally(() => fs.closeSync(opened));
+    fs.closeSync(this.#bar);
+    return Promise.allSettled(this.contenders.map(({ result }) => result));
   }
 
   /** Nodes first, then bridges: the end of a bus would be news to nodes, not an end in peace. */
