@@ -6,7 +6,9 @@ const lastWords = new Set();
 
 /** Calls `speak` when the process (or worker) exits, unless `forgetLastWords` came first. */
 function rememberLastWords(speak) {
-  if (lastWords.size === 0) process.on('exit', speakAll);
+  // Before the hooks that are there, for one of them may call process.exit(), which skips the others. What they send
+  // after us is written at once.
+  if (lastWords.size === 0) process.prependListener('exit', speakAll);
   lastWords.add(speak);
 }
 

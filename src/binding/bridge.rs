@@ -1,7 +1,8 @@
 //! `NativeBridge`: what `lib/bridge.js` stands on.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use napi::bindgen_prelude::{Buffer, Either, Function};
@@ -19,6 +20,9 @@ use crate::wire::frame::Encoding;
 
 /// Events that a blocked host may leave unread; beyond, only the roster tells who came and went.
 const MAX_EVENTS: usize = 100_000;
+
+/// How long the end of an environment may wait for its bridge's thread, which takes microseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a bridge is set up with.
 #[napi(object)]
@@ -52,6 +56,8 @@ pub struct BridgeEvent {
 #[napi]
 pub struct NativeBridge {
     bridge: Bridge,
+    /// Behind the bridge, and so dropped after it.
+    _released: Released,
     events: Arc<Mutex<VecDeque<HostEvent>>>,
     url: String,
     socket_file: Option<SocketFile>,
@@ -76,8 +82,9 @@ impl NativeBridge {
         };
         let events = Arc::new(Mutex::new(VecDeque::new()));
         let wake = waker(wake).map_err(|error| Thrown::new("ERR_INTERNAL", error.reason))?;
-        let bridge = Bridge::start(listener, limits, host(events.clone(), wake))?;
-        Ok(Self { bridge, events, url, socket_file })
+        let ended = Arc::new((Mutex::new(false), Condvar::new()));
+        let bridge = Bridge::start(listener, limits, host(events.clone(), wake, ended.clone()))?;
+        Ok(Self { bridge, _released: Released(ended), events, url, socket_file })
     }
 
     /// The address it listens on.
@@ -151,9 +158,33 @@ impl NativeBridge {
     }
 }
 
+/// Whether the bridge's thread has ended, and with it the ownership of the address.
+type Ended = Arc<(Mutex<bool>, Condvar)>;
+
+/// Dropped when the bridge is, waits until another can have its address: whoever sees a worker end, and starts a
+/// bridge in its place, must not find the place taken.
+struct Released(Ended);
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        let (ended, news) = &*self.0;
+        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // A thread that died of a panic gives no notice: then its time is up.
+        let _waited = news.wait_timeout_while(ended, PATIENCE, |ended| !*ended);
+    }
+}
+
 /// Takes events on the bridge's thread, and wakes the host.
-fn host(events: Arc<Mutex<VecDeque<HostEvent>>>, wake: impl Fn() + Send + 'static) -> impl Fn(HostEvent) + Send {
+fn host(
+    events: Arc<Mutex<VecDeque<HostEvent>>>,
+    wake: impl Fn() + Send + 'static,
+    ended: Ended,
+) -> impl Fn(HostEvent) + Send {
     move |event| {
+        if matches!(event, HostEvent::Ended) {
+            *ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            ended.1.notify_all();
+        }
         let mut events = lock(&events);
         let presence = matches!(event, HostEvent::Joined(_) | HostEvent::Left(..));
         if !presence || events.len() < MAX_EVENTS {

@@ -23,6 +23,8 @@ const REST_LEN: usize = 4 * 1024;
 const KEPT_READS: usize = 1024 * 1024;
 /// Reads of one turn; then other handles of the loop get theirs.
 const READS: usize = 8;
+/// Above this many queued bytes a send writes at once instead of at the tick's end.
+const FLUSH_AT: usize = 64 * 1024;
 /// Bytes one flush writes before others get their turn.
 const FLUSH_LEN: usize = 8 * 1024 * 1024;
 
@@ -38,6 +40,8 @@ pub struct Core {
     connected: Cell<bool>,
     /// Whether the link has ever been full: then its kernel buffers are large.
     busy: Cell<bool>,
+    /// Whether the process is about to end: no tick comes any more that would write what is sent.
+    ending: Cell<bool>,
     pub dispatch: Dispatch,
     start: Instant,
 }
@@ -50,6 +54,7 @@ impl Core {
             link: RefCell::default(),
             connected: Cell::new(false),
             busy: Cell::new(false),
+            ending: Cell::new(false),
             dispatch,
             start: Instant::now(),
         })
@@ -110,23 +115,43 @@ impl Core {
         self.detach();
     }
 
-    /// Writes everything, even if that takes a while: the process is about to end.
-    pub fn flush_blocking(&self) {
-        self.write_with(|link, slices| link.write_blocking(slices), usize::MAX);
+    /// Writes what was sent, if it may not wait for the tick's end.
+    pub fn flush_if_due(&self) {
+        if self.ending.get() {
+            self.flush_blocking();
+        } else if self.client.borrow().queued() > FLUSH_AT {
+            self.flush();
+        }
     }
 
-    fn write_with(&self, mut write: impl FnMut(&mut dyn Link, &[IoSlice<'_>]) -> io::Result<usize>, mut budget: usize) {
+    /// Writes everything, even if that takes a while, and from now on whatever is sent at once: the process is about
+    /// to end.
+    pub fn flush_blocking(&self) {
+        self.ending.set(true);
+        if !self.write_with(|link, slices| link.write_blocking(slices), usize::MAX) {
+            // Whoever takes nothing for so long must not delay the end with each further message.
+            self.detach();
+        }
+    }
+
+    /// False when the link takes no more, for now or for good.
+    fn write_with(
+        &self,
+        mut write: impl FnMut(&mut dyn Link, &[IoSlice<'_>]) -> io::Result<usize>,
+        mut budget: usize,
+    ) -> bool {
         let mut link = self.link.borrow_mut();
-        let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return };
+        let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return true };
         let mut client = self.client.borrow_mut();
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = client.transmit(&mut slices);
             if count == 0 {
-                return;
+                return true;
             }
             if budget == 0 {
-                return link.yield_write();
+                link.yield_write();
+                return true;
             }
             let written = match write(link, &slices[..count]) {
                 Ok(written) => written,
@@ -134,7 +159,7 @@ impl Core {
                     link.set_buffers(BUSY_BUFFERS);
                     continue;
                 }
-                Err(_) => return,
+                Err(_) => return false,
             };
             client.written(written);
             budget = budget.saturating_sub(written);

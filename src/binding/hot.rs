@@ -24,9 +24,6 @@ use crate::node::body::BodyWriter;
 use crate::node::sending::Letter;
 use crate::wire::frame::{Encoding, MAX_INLINE, kind};
 
-/// Above this many queued bytes a send writes at once instead of at the tick's end.
-const FLUSH_AT: usize = 64 * 1024;
-
 /// What `send` returns for a string that is to be sent as JSON text instead.
 const RETRY: i32 = i32::MIN;
 
@@ -132,9 +129,7 @@ fn guard(env: sys::napi_env, act: impl FnOnce() -> i32) -> sys::napi_value {
 }
 
 fn finish(core: &Core, sent: Result<u32, Code>) -> i32 {
-    if core.client.borrow().queued() > FLUSH_AT {
-        core.flush();
-    }
+    core.flush_if_due();
     match sent {
         // Correlations stay below 2^30.
         Ok(correlation) => (correlation as i32) << 1 | i32::from(core.client.borrow().need_drain()),

@@ -1,0 +1,113 @@
+'use strict';
+
+// How a node is held, let go, and seen off: lib/dropped.js by itself, with a native side that only takes notes.
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const v8 = require('node:v8');
+const vm = require('node:vm');
+const { HELD, Tie, watch } = require('../lib/dropped.js');
+const { DISPATCH, NOTICE } = require('../lib/wire.js');
+const { LIMIT } = require('./support/bus');
+
+v8.setFlagsFromString('--expose-gc');
+const gc = vm.runInNewContext('gc');
+
+async function collect() {
+  await new Promise(setImmediate);
+  gc();
+}
+
+/** Collects until `done`; a finalizer runs some turns after its object is gone. */
+async function collectUntil(done) {
+  while (!done()) await collect();
+}
+
+/** A connected node that nobody refers to, and what is known of it from outside. */
+function forgettable({ leaves = true, id = 'ann' } = {}) {
+  const notes = [];
+  const note = (word, result) => () => {
+    notes.push(word);
+    return result;
+  };
+  const node = {};
+  const inbound = { node, dispatch: note('dispatch'), turn: note('turn') };
+  const tie = new Tie(node, inbound);
+  const native = { leave: note('leave', leaves), close: note('close'), insistOnLeaving: note('insist') };
+  watch(node, { id, native, functions: { turn: note('farewell turn') }, tie, end: note('end') });
+  return { tie, notes, node: new WeakRef(node) };
+}
+
+const notice = (number) => DISPATCH.NOTICE | number << 3;
+
+test('a tie passes calls on and holds while there is a reason', LIMIT, async () => {
+  const { tie, notes, node } = forgettable();
+  tie.set(HELD.LISTENED, true);
+  tie.set(HELD.CONNECTING, false);
+  for (let n = 0; n < 5; n += 1) await collect();
+  tie.dispatch(0, 0, '');
+  tie.turn();
+  assert.deepEqual(notes, ['dispatch', 'turn']);
+  tie.set(HELD.LISTENED, false);
+  await collectUntil(() => node.deref() === undefined);
+});
+
+test('a reason that comes back in time holds again', LIMIT, async () => {
+  const { tie, notes } = forgettable();
+  tie.set(HELD.CONNECTING, false);
+  tie.set(HELD.WAITING, true);
+  for (let n = 0; n < 5; n += 1) await collect();
+  assert.deepEqual(notes, []);
+});
+
+test('a forgotten node says goodbye, reads on until that is heard, and is freed', LIMIT, async () => {
+  const { tie, notes } = forgettable();
+  tie.set(HELD.CONNECTING, false);
+  await collectUntil(() => notes.length > 0);
+  assert.deepEqual(notes, ['leave']);
+  tie.turn();
+  tie.dispatch(DISPATCH.MESSAGE, 0, '');
+  tie.dispatch(notice(NOTICE.DRAIN), 0, '');
+  assert.deepEqual(notes, ['leave', 'farewell turn']);
+  tie.dispatch(notice(NOTICE.LEFT), 0, '');
+  await collectUntil(() => notes.length > 2);
+  assert.deepEqual(notes, ['leave', 'farewell turn', 'close', 'end']);
+});
+
+test('a forgotten node whose link is gone is freed at once', LIMIT, async () => {
+  const { tie, notes } = forgettable({ leaves: false });
+  tie.set(HELD.CONNECTING, false);
+  await collectUntil(() => notes.length > 2);
+  assert.deepEqual(notes, ['leave', 'close', 'end']);
+});
+
+test('a node that has left is let go, whatever listens to it, and nothing is said', LIMIT, async () => {
+  const { tie, notes, node } = forgettable();
+  tie.set(HELD.LISTENED, true);
+  tie.end();
+  tie.set(HELD.LISTENED, true);
+  await collectUntil(() => node.deref() === undefined);
+  for (let n = 0; n < 5; n += 1) await collect();
+  assert.deepEqual(notes, []);
+});
+
+test('the warning comes once, names the node and says what to do', LIMIT, async (t) => {
+  // In a process that has not warned yet.
+  delete require.cache[require.resolve('../lib/dropped.js')];
+  const fresh = require('../lib/dropped.js');
+  const warnings = [];
+  const take = (warning) => warnings.push(warning);
+  process.on('warning', take);
+  t.after(() => process.off('warning', take));
+  let ended = 0;
+  for (const id of ['bob', 'carl']) {
+    const native = { leave: () => false, close() {} };
+    const tie = new fresh.Tie({}, {});
+    fresh.watch({}, { id, native, functions: {}, tie, end: () => (ended += 1) });
+  }
+  await collectUntil(() => ended === 2);
+  await new Promise(setImmediate);
+  assert.equal(warnings.length, 1);
+  assert.equal(warnings[0].code, 'BUSYBODY_DROPPED');
+  assert.match(warnings[0].message, /'(bob|carl)'.*leave\(\)/);
+});
