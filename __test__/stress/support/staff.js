@@ -16,6 +16,13 @@ function hire(scope, file, settings) {
   return start(scope, path.join(WORKERS, file), settings);
 }
 
+/** A process that has nothing but a bridge, once it listens. */
+async function hireBridge(scope, options) {
+  const bridge = hire(scope, 'bridge.js', options);
+  await within(PATIENCE, bridge.next('listening'), 'the bridge does not listen');
+  return bridge;
+}
+
 /** Gives an order and resolves with the answer to it. */
 function ask(worker, order, details = {}) {
   const answer = worker.next(order);
@@ -28,4 +35,4 @@ function askAll(workers, order, details) {
   return Promise.all(workers.map((worker) => ask(worker, order, details)));
 }
 
-module.exports = { ask, askAll, hire };
+module.exports = { ask, askAll, hire, hireBridge };
