@@ -44,7 +44,7 @@ async function chaos({ rounds, seed, nodes, rate, processes, progress }, scope) 
   return { ...result, judged: judgements(result) };
 }
 
-/** The rounds; returns the milliseconds until the bus moved again, for each bridge that was killed. */
+/** The rounds; returns for each bridge that was killed after how many milliseconds the bus moved again: { first, last }. */
 async function suffer(fleet, random, rounds, progress) {
   const moved = [];
   const course = deal(random);
@@ -52,16 +52,16 @@ async function suffer(fleet, random, rounds, progress) {
     await sleep(random.between(...LULL));
     const kind = course.next().value;
     const outcome = await TROUBLES[kind](fleet, random);
-    if (outcome.moved != null) moved.push(outcome.moved);
-    const note = 'moved' in outcome ? `moves again after ${ms(outcome.moved)}` : outcome.note ?? '';
-    progress(`round ${round}/${rounds}: ${kind} ${note}`.trimEnd());
+    if (outcome.moved) moved.push(outcome.moved);
+    const note = outcome.moved ? `: moves again after ${ms(outcome.moved.first)}, all of it after ${ms(outcome.moved.last)}` : ` ${outcome.note ?? ''}`;
+    progress(`round ${round}/${rounds}: ${kind}${note}`.trimEnd());
   }
   return moved;
 }
 
 function judgements({ verdict, moved, troubles }) {
   const { messages, replies, failures, damaged } = verdict;
-  const p99 = percentile(moved, 0.99);
+  const p99 = percentile(moved.map(({ first }) => first ?? Infinity), 0.99);
   return [
     { what: 'nothing lost, doubled or reordered', said: faults({ ...messages, sent: 0, arrived: 0, settled: 0 }), ok: clean(messages) },
     { what: 'every question settled once, in order', said: faults({ ...replies, asked: 0, answered: 0, settled: 0 }), ok: clean(replies) },
@@ -97,10 +97,20 @@ function page({ seed, verdict, moved, sent, seconds, nodes }, paint) {
     `  failed between nodes that lived: ${tally(failures.living)}`,
     `  failed towards nodes that were killed: ${tally(failures.dead)}`,
     `  under way to or from nodes when they were killed: ${count(verdict.withTheDead)} messages`,
-    `  bridges killed: ${moved.length}; the bus moves again after p50 ${ms(percentile(moved, 0.5))}, p99 ${ms(percentile(moved, 0.99))}, max ${ms(percentile(moved, 1))}`,
+    `  bridges killed: ${moved.length}`,
+    ...(moved.length === 0 ? [] : [
+      `    the first reply since came after ${spread(moved.map(({ first }) => first))}`,
+      `    every survivor had one after ${spread(moved.map(({ last }) => last))}`,
+    ]),
     ...verdict.examples.map((text) => paint('red', `  ${text}`)),
     ...(spotless(verdict) ? [] : [paint('yellow', `  the same troubles again: --seed ${seed}`)]),
   ];
+}
+
+/** null stands for never. */
+function spread(times) {
+  const known = times.map((time) => time ?? Infinity);
+  return [['p50', 0.5], ['p99', 0.99], ['max', 1]].map(([name, share]) => `${name} ${ms(percentile(known, share))}`).join(', ');
 }
 
 command(module, {

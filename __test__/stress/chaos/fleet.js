@@ -97,14 +97,19 @@ class Fleet {
   }
 
   /**
-   * Milliseconds from the moment `since` until a survivor that lost its link after it has a reply to a question again;
-   * null when that does not come.
+   * Milliseconds from the moment `since`, when a host was killed, until a survivor has a reply to a question again: `first`
+   * for the first of them, `last` for the last. null when that does not come.
    */
   async moves(since) {
-    const moved = new Promise((resolve) => this.#watchers.push({ since, resolve }));
-    const at = await within(PATIENCE, moved, '').catch(() => null);
-    if (at === null) this.troubles.push(`the bus did not move again for ${PATIENCE} ms after its host was killed`);
-    return at === null ? null : at - since;
+    const survivors = this.#crews.flatMap(({ ids }) => ids);
+    const watcher = { since, waiting: new Set(survivors), first: null };
+    const all = new Promise((resolve) => (watcher.resolve = resolve));
+    this.#watchers.push(watcher);
+    const last = await within(PATIENCE, all, '').catch(() => null);
+    if (last === null) {
+      this.troubles.push(`${watcher.waiting.size} of ${survivors.length} nodes had no reply for ${PATIENCE} ms after their host was killed`);
+    }
+    return { first: watcher.first, last };
   }
 
   /** Ends the load and waits until nothing is under way any more. */
@@ -178,10 +183,14 @@ class Fleet {
     });
   }
 
-  #moved({ lostAt, at }) {
-    const due = this.#watchers.filter(({ since }) => lostAt > since);
-    this.#watchers = this.#watchers.filter((watcher) => !due.includes(watcher));
-    for (const { resolve } of due) resolve(at);
+  /** Node `id` lost its link, and has a reply by another. */
+  #moved({ id, lostAt, at }) {
+    for (const watcher of this.#watchers.filter(({ since }) => lostAt > since)) {
+      watcher.first ??= at - watcher.since;
+      watcher.waiting.delete(id);
+      if (watcher.waiting.size === 0) watcher.resolve(at - watcher.since);
+    }
+    this.#watchers = this.#watchers.filter(({ waiting }) => waiting.size > 0);
   }
 }
 

@@ -116,7 +116,7 @@ class Member {
   /** The first reply since the link was lost: what it came by is there. */
   #moved() {
     if (this.#lostAt === null) return;
-    this.#report('moved', { lostAt: this.#lostAt, at: monotonic() });
+    this.#report('moved', { id: this.id, lostAt: this.#lostAt, at: monotonic() });
     this.#lostAt = null;
   }
 

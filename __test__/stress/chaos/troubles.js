@@ -1,7 +1,7 @@
 'use strict';
 
 // The troubles that a bus gets into, one kind a round. Each takes the fleet and a source of chance, and resolves, when it
-// is over, with what is to be said about it: { moved } where a bridge was killed, in milliseconds, else maybe { note }.
+// is over, with what is to be said about it: { moved: { first, last } } where a bridge was killed, in milliseconds, else maybe { note }.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
