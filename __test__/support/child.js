@@ -1,6 +1,6 @@
 'use strict';
 
-// A program of fixtures/ in a process of its own, and the messages it reports ({ kind, … }).
+// A program of fixtures/ (or of elsewhere, by its full path) in a process of its own, and the messages it reports ({ kind, … }).
 
 const path = require('node:path');
 const { fork } = require('node:child_process');
@@ -13,7 +13,7 @@ class Child {
   #over = false;
 
   constructor(file, settings, env, identity) {
-    this.process = fork(path.join(FIXTURES, file), [JSON.stringify(settings)], {
+    this.process = fork(path.resolve(FIXTURES, file), [JSON.stringify(settings)], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...env },
       ...identity,
