@@ -2,22 +2,28 @@
 
 // Who waits for which reply. The native side decides when a call ends; here it meets the callback, once.
 
+const { HELD } = require('./dropped.js');
+
 const MAX_TIMER = 2 ** 31 - 1;
 
 /** Calls without an outcome, by the number the native side gave them. */
 class Calls {
   #waiting = new Map();
   #native;
+  #tie;
   #timer = null;
   /** The shortest timeout among calls since the timer was set: it is never too late for the others. */
   #shortest = Infinity;
 
-  constructor(native) {
+  /** `tie` holds the node while anybody waits. */
+  constructor(native, tie) {
     this.#native = native;
+    this.#tie = tie;
   }
 
   /** Remembers `settle(error, args)` under `number`; `timeout` in milliseconds, 0 for ever. */
   add(number, settle, timeout) {
+    if (this.#waiting.size === 0) this.#tie.set(HELD.WAITING, true);
     this.#waiting.set(number, settle);
     if (timeout !== 0 && timeout < this.#shortest) this.#arm(timeout);
   }
@@ -26,7 +32,7 @@ class Calls {
   settle(number, error, args) {
     const settle = this.#waiting.get(number);
     if (settle === undefined) return;
-    this.#waiting.delete(number);
+    this.#remove(number);
     try {
       settle(error, args);
     } catch (thrown) {
@@ -36,7 +42,7 @@ class Calls {
 
   /** The caller no longer waits; a late reply is dropped. */
   cancel(number) {
-    if (this.#waiting.delete(number)) this.#native.cancel(number);
+    if (this.#remove(number)) this.#native.cancel(number);
   }
 
   /** Ends all calls. */
@@ -44,6 +50,12 @@ class Calls {
     for (const number of [...this.#waiting.keys()]) this.settle(number, error, null);
     clearTimeout(this.#timer);
     this.#shortest = Infinity;
+  }
+
+  #remove(number) {
+    const waited = this.#waiting.delete(number);
+    if (this.#waiting.size === 0) this.#tie.set(HELD.WAITING, false);
+    return waited;
   }
 
   #arm(timeout) {

@@ -18,6 +18,7 @@ class Inbound {
   #notices;
   #calls = null;
   #messenger = null;
+  #functions = null;
   /** Names by slot, told by NOTICE.NAME before they are used. Slot 0 is the bridge. */
   #names = [''];
   #acknowledging = false;
@@ -30,24 +31,25 @@ class Inbound {
     this.#notices = notices;
   }
 
-  connect(calls, messenger) {
+  /** `functions`: those of the native side. */
+  connect(calls, messenger, functions) {
     this.#calls = calls;
     this.#messenger = messenger;
+    this.#functions = functions;
   }
 
-  /** The function that the native side calls when the socket is ready. */
-  turn({ turn, flush }) {
-    const acknowledge = () => {
-      this.#acknowledging = false;
-      flush();
-    };
-    return () => {
-      // What came is acknowledged with the replies, or when this turn of the loop brings none.
-      if (turn() === 0 || this.#acknowledging) return;
-      this.#acknowledging = true;
-      setImmediate(acknowledge);
-    };
+  /** Called by the native side when the socket is ready. */
+  turn() {
+    // What came is acknowledged with the replies, or when this turn of the loop brings none.
+    if (this.#functions.turn() === 0 || this.#acknowledging) return;
+    this.#acknowledging = true;
+    setImmediate(this.#acknowledge);
   }
+
+  #acknowledge = () => {
+    this.#acknowledging = false;
+    this.#functions.flush();
+  };
 
   /** Called by the native side with each event: see src/binding/dispatch.rs. It must not throw. */
   dispatch = (head, correlation, body) => {

@@ -8,6 +8,7 @@ const { addressOrDefault } = require('./address.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
 const { driver } = require('./driver.js');
+const { HELD, Tie, watch } = require('./dropped.js');
 const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
 const { Inbound } = require('./inbound.js');
@@ -22,6 +23,7 @@ const LEAVE_PATIENCE = 5_000;
 
 class Node extends EventEmitter {
   #options;
+  #tie;
   #native;
   #flush;
   #calls;
@@ -42,17 +44,20 @@ class Node extends EventEmitter {
     const options = parseNodeOptions(args);
     this.#options = { ...options, url: addressOrDefault(options.url) };
     const inbound = new Inbound(this, this.#noticed());
+    // All that the native side has of this node, so that a forgotten one can be collected.
+    this.#tie = new Tie(this, inbound);
     const { id, maxMessage, maxPending } = options;
-    this.#native = new native.NativeNode({ id, maxMessage, maxPending, taskDriver: driver() === 'task' }, inbound.dispatch);
+    this.#native = new native.NativeNode({ id, maxMessage, maxPending, taskDriver: driver() === 'task' }, this.#tie.dispatch);
     const functions = this.#native.functions();
     this.#flush = functions.flush;
-    this.#calls = new Calls(this.#native);
+    this.#calls = new Calls(this.#native, this.#tie);
     this.#messenger = new Messenger(this.#native, functions, this.#calls, options, this.#undeliverable);
-    inbound.connect(this.#calls, this.#messenger);
-    this.#connection = new Connection(this.#native, inbound.turn(functions), this.#options, this.#connected());
-    this.#lastWords = () => this.#native.flushBlocking();
+    inbound.connect(this.#calls, this.#messenger, functions);
+    this.#connection = new Connection(this.#native, this.#tie.turn, this.#options, this.#connected());
+    this.#lastWords = this.#native.flushBlocking.bind(this.#native);
     this.#keeper.start();
     rememberLastWords(this.#lastWords);
+    watch(this, estateOf(options.id, this.#native, functions, this.#tie, this.#keeper, this.#lastWords));
     this.#connection.start();
   }
 
@@ -191,10 +196,13 @@ class Node extends EventEmitter {
     super.removeAllListeners(...events);
     if (events.length > 0) this.#updateInterest(events[0]);
     else for (const event of [...this.#interests]) this.#updateInterest(event);
+    this.#tie.set(HELD.LISTENED, this.eventNames().length > 0);
     return this;
   }
 
   #updateInterest(event) {
+    // EventEmitter's constructor may not have been followed by ours yet.
+    this.#tie?.set(HELD.LISTENED, this.eventNames().length > 0);
     // Presence comes as broadcasts of the bridge: listening for it is an interest like any other.
     if (RESERVED_EVENTS.has(event) && !PRESENCE_EVENTS.has(event)) return;
     const listens = this.listenerCount(event) > 0;
@@ -203,7 +211,6 @@ class Node extends EventEmitter {
     if (!isEventName(event)) return;
     if (listens) this.#interests.add(event);
     else this.#interests.delete(event);
-    // EventEmitter's constructor may not have been followed by ours yet.
     this.#native?.listen(event, listens);
     this.#messenger?.scheduleFlush();
   }
@@ -213,7 +220,10 @@ class Node extends EventEmitter {
   #connected() {
     return {
       online: (first) => {
-        if (this.#state !== 'leaving') this.#state = 'online';
+        if (this.#state !== 'leaving') {
+          this.#state = 'online';
+          this.#tie.set(HELD.CONNECTING, false);
+        }
         this.#messenger.online();
         if (first) announce(this, this.#ready, this.#options.onConnect, null);
         this.emit(first ? 'connect' : 'reconnect');
@@ -222,6 +232,7 @@ class Node extends EventEmitter {
       lost: (error) => {
         if (this.#state === 'leaving') return this.#close(error, true);
         this.#state = 'offline';
+        this.#tie.set(HELD.CONNECTING, true);
         this.#messenger.offline();
         this.emit('disconnect', error);
       },
@@ -280,6 +291,7 @@ class Node extends EventEmitter {
 
   async #leave() {
     const before = this.#state;
+    this.#tie.set(HELD.CONNECTING, true);
     this.#state = 'leaving';
     const left = new Promise((resolve) => {
       this.#left = resolve;
@@ -314,6 +326,7 @@ class Node extends EventEmitter {
     this.#calls.settleAll(error);
     this.#messenger.end(error);
     this.#native.close(error.message, true);
+    this.#tie.end();
     const handedOver = this.#connection.end();
     forgetLastWords(this.#lastWords);
     this.#ready.settle(error);
@@ -326,6 +339,15 @@ class Node extends EventEmitter {
   #undeliverable = (target, event, { code }) => {
     this.emit('undeliverable', { target, event, code });
   };
+}
+
+/** What is to be ended for a node that was forgotten; it must not lead to the node. */
+function estateOf(id, handle, functions, tie, keeper, lastWords) {
+  const end = () => {
+    forgetLastWords(lastWords);
+    keeper.stop();
+  };
+  return { id, native: handle, functions, tie, end };
 }
 
 function closedError(reason) {
