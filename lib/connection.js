@@ -11,6 +11,8 @@ const FIRST_DELAY = 100;
 /** Milliseconds before a lost connection is tried again, doubling up to the longest. */
 const RETRY_DELAY = 10;
 const LONGEST_DELAY = 1_000;
+/** Milliseconds that a bridge may take to let a node in, once it is connected. */
+const WELCOME_TIMEOUT = 10_000;
 /** Codes that trying again does not mend. */
 const FINAL = new Set(['ERR_DUPLICATE_NODE', 'ERR_UNAUTHORIZED', 'ERR_PROTOCOL', 'ERR_INVALID_ARG', 'ENAMETOOLONG']);
 /** Codes that say that nobody is there, so that somebody may host. */
@@ -27,6 +29,7 @@ class Connection {
   #online = false;
   #over = false;
   #timer = null;
+  #patience = null;
   #bridge = null;
 
   /**
@@ -57,6 +60,7 @@ class Connection {
       if (error !== null) return this.#missed(error);
       try {
         this.#native.connect(url, this.#turn);
+        this.#patience = setTimeout(() => this.#unanswered(), WELCOME_TIMEOUT).unref();
       } catch (cause) {
         // Never within the caller's own call: it has not had the time to listen.
         process.nextTick(() => this.lost(fromNative(cause.code, cause.message), false));
@@ -64,8 +68,15 @@ class Connection {
     });
   }
 
+  /** There is a listener, but it does not answer: its process may be stopped. */
+  #unanswered() {
+    this.#native.disconnect();
+    this.lost(new BusybodyError('ERR_TIMEOUT', `no answer from the bridge at ${this.#options.url}`), false);
+  }
+
   /** The bridge has let us in. */
   online() {
+    clearTimeout(this.#patience);
     const first = !this.#everOnline;
     this.#online = true;
     this.#everOnline = true;
@@ -76,13 +87,14 @@ class Connection {
 
   /** The bridge has said why it will not have us; the link ends after it. */
   rejected(error) {
-    this.#native.close(error.message, false);
+    this.#native.disconnect();
     this.lost(error, this.#online);
   }
 
   /** The link is gone. */
   lost(error, wasOnline = this.#online) {
     if (this.#over) return;
+    clearTimeout(this.#patience);
     this.#online = false;
     if (wasOnline) {
       this.#events.lost(error);
@@ -96,6 +108,7 @@ class Connection {
   end() {
     this.#over = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#patience);
     const bridge = this.#bridge;
     this.#bridge = null;
     return bridge?.handOver() ?? Promise.resolve();
@@ -150,6 +163,7 @@ class Connection {
 
   #fail(error) {
     this.#over = true;
+    clearTimeout(this.#patience);
     this.#events.failed(error);
   }
 }

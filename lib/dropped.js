@@ -90,7 +90,7 @@ class Farewell {
     const { native, end } = this.#estate;
     // The link must not be taken from under the call that brings the notice.
     setImmediate(() => {
-      native.close('the node was forgotten', true);
+      native.close('the node was forgotten');
       end();
     });
   }

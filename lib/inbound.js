@@ -3,7 +3,8 @@
 // What a node is told: calls of the native side become events, replies and notices.
 
 const { rethrow } = require('./calls.js');
-const { PRESENCE_EVENTS, RESERVED_EVENTS, fromNative } = require('./errors.js');
+const { RESERVED_EVENTS, fromNative } = require('./errors.js');
+const { Presence } = require('./presence.js');
 const { createReply } = require('./reply.js');
 const { decode } = require('./values.js');
 const { DISPATCH, NOTICE } = require('./wire.js');
@@ -24,6 +25,8 @@ class Inbound {
   #acknowledging = false;
   #lastKey = -1;
   #lastReply = null;
+  /** Who is on the bus, while anybody listens for it. */
+  presence = new Presence((event, ...args) => this.#tell(event, args));
 
   /** `notices`: what to do about the connection's own news, by name. */
   constructor(emitter, notices) {
@@ -126,11 +129,19 @@ class Inbound {
     return createReply(from, event, broadcast, (values) => this.#messenger.reply(from, correlation, values));
   }
 
+  /** Emits an event; what its listeners throw does not keep the next from being told. */
+  #tell(event, args) {
+    try {
+      this.#emitter.emit(event, ...args);
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
   /** The bridge's own events; a node cannot make them. */
   #own(event, encoding, body) {
-    if (!PRESENCE_EVENTS.has(event)) return;
     try {
-      this.#emitter.emit(event, ...decode(encoding, body));
+      this.presence.heed(event, decode(encoding, body));
     } catch (error) {
       rethrow(error);
     }

@@ -27,8 +27,6 @@ class Messenger {
     this.#targets.clear();
     this.#native.clearTargets();
   };
-  /** What was sent without a callback while there is no link; null while there is one. */
-  #unsent = [];
   /** Whether to wait for 'drain'; kept here because senders ask after every message. */
   needDrain = false;
 
@@ -97,20 +95,7 @@ class Messenger {
 
   /** The link is there: what waited for it is on its way. */
   online() {
-    this.#unsent = null;
     this.needDrain = this.#native.needDrain;
-  }
-
-  /** The link is gone: what is sent from now on waits for the next. */
-  offline() {
-    this.#unsent = [];
-  }
-
-  /** There will be no link any more. */
-  end(error) {
-    const unsent = this.#unsent ?? [];
-    this.#unsent = null;
-    for (const [kind, target] of unsent) process.nextTick(() => this.#lose(kind, target, error));
   }
 
   /** One write at the end of the tick for all that is sent in it. */
@@ -162,7 +147,6 @@ class Messenger {
   #post(kind, number, args, target) {
     const refused = this.#transmit(kind, number, NONE, args);
     if (refused < 0) process.nextTick(() => this.#lose(kind, target, this.#refusal(refused)));
-    else if (this.#unsent !== null) this.#unsent.push([kind, target]);
   }
 
   #lose(kind, target, error) {

@@ -20,6 +20,8 @@ const { replyWith } = require('./reply.js');
 
 /** Milliseconds that leave() waits for receivers to take what was sent. */
 const LEAVE_PATIENCE = 5_000;
+/** Milliseconds that the bridge may take to answer a goodbye that waits for nothing else. */
+const GOODBYE_PATIENCE = 1_000;
 
 class Node extends EventEmitter {
   #options;
@@ -29,6 +31,7 @@ class Node extends EventEmitter {
   #calls;
   #messenger;
   #connection;
+  #presence;
   #keeper = new Keeper();
   #ready = new Ready();
   #interests = new Set();
@@ -44,6 +47,7 @@ class Node extends EventEmitter {
     const options = parseNodeOptions(args);
     this.#options = { ...options, url: addressOrDefault(options.url) };
     const inbound = new Inbound(this, this.#noticed());
+    this.#presence = inbound.presence;
     // All that the native side has of this node, so that a forgotten one can be collected.
     this.#tie = new Tie(this, inbound);
     const { id, maxMessage, maxPending } = options;
@@ -211,8 +215,16 @@ class Node extends EventEmitter {
     if (!isEventName(event)) return;
     if (listens) this.#interests.add(event);
     else this.#interests.delete(event);
-    this.#native?.listen(event, listens);
+    if (PRESENCE_EVENTS.has(event)) this.#updatePresence();
+    else this.#native?.listen(event, listens);
     this.#messenger?.scheduleFlush();
+  }
+
+  /** Whoever hears of one side of presence hears of both, or could not tell what changed while there was no bridge. */
+  #updatePresence() {
+    const listens = [...PRESENCE_EVENTS].some((event) => this.#interests.has(event));
+    for (const event of PRESENCE_EVENTS) this.#native?.listen(event, listens);
+    if (!listens) this.#presence?.forget();
   }
 
   // ---- the connection -------------------------------------------------------------------------------------------
@@ -227,18 +239,20 @@ class Node extends EventEmitter {
         this.#messenger.online();
         if (first) announce(this, this.#ready, this.#options.onConnect, null);
         this.emit(first ? 'connect' : 'reconnect');
-        if (this.#state === 'leaving') this.#sayGoodbye();
+        if (this.#state === 'leaving') this.#flush();
       },
       lost: (error) => {
-        if (this.#state === 'leaving') return this.#close(error, true);
+        if (this.#state === 'leaving') {
+          // What was sent before still has to arrive, over another link.
+          if (this.pending === 0) this.#close(closedError('the node has left'), true);
+          return;
+        }
         this.#state = 'offline';
         this.#tie.set(HELD.CONNECTING, true);
-        this.#messenger.offline();
         this.emit('disconnect', error);
       },
       retrying: (error) => {
-        if (this.#state === 'leaving') this.#close(error, true);
-        else this.emit('error.reconnect', error);
+        if (this.#state !== 'leaving') this.emit('error.reconnect', error);
       },
       failed: (error) => {
         const first = !this.#connection.everOnline;
@@ -272,10 +286,7 @@ class Node extends EventEmitter {
     return {
       online: () => this.#connection.online(),
       rejected: (error) => this.#connection.rejected(error),
-      lost: (error) => {
-        if (this.#left !== null) this.#close(closedError('the node has left'), true);
-        else this.#connection.lost(error);
-      },
+      lost: (error) => this.#connection.lost(error),
       drain: () => {
         this.#messenger.needDrain = false;
         this.emit('drain');
@@ -290,25 +301,23 @@ class Node extends EventEmitter {
   }
 
   async #leave() {
-    const before = this.#state;
     this.#tie.set(HELD.CONNECTING, true);
     this.#state = 'leaving';
     const left = new Promise((resolve) => {
       this.#left = resolve;
     });
-    if (before === 'online') this.#sayGoodbye();
-    // A first connection may yet come, and what was sent before waits for it, for a while; a lost one does not. A
-    // bridge that was greeted may have told of this node: then it is to hear the goodbye too.
-    else if (!this.#native.greeting && (before === 'offline' || this.pending === 0)) this.#close(closedError('the node has left'), true);
-    else this.#impatience = setTimeout(() => this.#close(closedError('the node has left'), true), LEAVE_PATIENCE);
+    const online = this.#native.leave();
+    // Without a link, what was sent before waits for the next, for a while. A bridge that was greeted may have told of
+    // this node: then it is to hear the goodbye too.
+    if (!online && !this.#native.greeting && this.pending === 0) this.#close(closedError('the node has left'), true);
+    else this.#impatience = setTimeout(() => this.#insist(), LEAVE_PATIENCE);
     await left;
   }
 
-  #sayGoodbye() {
-    clearTimeout(this.#impatience);
-    if (!this.#native.leave()) return this.#close(closedError('the node has left'), true);
-    // A receiver that does not wake up must not keep this node for ever; what the bridge has it delivers later.
-    this.#impatience = setTimeout(() => this.#native.insistOnLeaving(), LEAVE_PATIENCE);
+  /** A receiver that does not wake up must not keep this node for ever; what the bridge has it delivers later. */
+  #insist() {
+    this.#native.insistOnLeaving();
+    this.#impatience = setTimeout(() => this.#close(closedError('the node has left'), true), GOODBYE_PATIENCE);
   }
 
   #forceLeave() {
@@ -324,8 +333,7 @@ class Node extends EventEmitter {
     clearTimeout(this.#impatience);
     if (flush) this.#flush();
     this.#calls.settleAll(error);
-    this.#messenger.end(error);
-    this.#native.close(error.message, true);
+    this.#native.close(error.message);
     this.#tie.end();
     const handedOver = this.#connection.end();
     forgetLastWords(this.#lastWords);

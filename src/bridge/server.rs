@@ -178,6 +178,9 @@ impl Server {
         if let Err(error) = listener.register() {
             return (self.host)(HostEvent::Trouble(Error::io(&error, "listening on", &listener.url())));
         }
+        if listener.succeeds() {
+            self.router.borrow_mut().succeed(self.now());
+        }
         let mut path_check = tokio::time::interval(PATH_CHECK);
         let mut path_lost = false;
         loop {
@@ -193,7 +196,7 @@ impl Server {
                         return self.close_links().await;
                     }
                     Some(Command::HandOver) => {
-                        listener.release();
+                        listener.hand_over();
                         self.router.borrow_mut().hand_over();
                         return self.close_links().await;
                     }
@@ -201,7 +204,9 @@ impl Server {
                     None => return,
                 },
                 () = self.time_matters.notified() => self.clone().tick_while_needed(),
-                _ = path_check.tick(), if !path_lost => if !listener.still_ours() {
+                _ = path_check.tick(), if !path_lost => if listener.still_ours() {
+                    listener.refresh();
+                } else {
                     path_lost = true;
                     let text = format!("the socket at '{}' was removed or replaced; new nodes cannot find this bridge", listener.url());
                     (self.host)(HostEvent::Trouble(Error::os("ENOENT", text)));

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::in_use;
 use crate::error::{Error, Result};
@@ -21,6 +21,9 @@ const ATTEMPTS: u32 = 100;
 /// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
 const PATIENCE: u32 = 20;
 
+/// An owner that died longer ago is nobody's predecessor: whoever it served has given up or found another.
+const RECENT: Duration = Duration::from_secs(15);
+
 /// The longest note that we leave in the file: a pid and a line feed. A longer file is not ours to overwrite.
 const MAX_NOTE: u64 = 16;
 
@@ -28,6 +31,9 @@ const MAX_NOTE: u64 = 16;
 #[derive(Debug)]
 pub(super) struct PathLock {
     file: File,
+    /// Whether its owner before did not end the bus, and held it until a moment ago.
+    succeeds: bool,
+    hands_over: bool,
 }
 
 impl PathLock {
@@ -50,12 +56,32 @@ impl PathLock {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
             // A lock on a file that was removed meanwhile would exclude nobody.
-            if is_at(&path, &file.metadata().map_err(failed)?) {
+            let metadata = file.metadata().map_err(failed)?;
+            if is_at(&path, &metadata) {
+                let succeeds = noted_pid(&file).is_some() && is_recent(&metadata);
                 note_pid(&file);
-                return Ok(Self { file });
+                return Ok(Self { file, succeeds, hands_over: false });
             }
         }
         Err(failed(io::Error::other("the lock file keeps changing")))
+    }
+}
+
+impl PathLock {
+    /// Whether there was an owner until a moment ago, who was killed or handed over: those he served are about to come.
+    pub(super) fn succeeds(&self) -> bool {
+        self.succeeds
+    }
+
+    /// Says that it is still held. Call it more often than every [`RECENT`].
+    pub(super) fn refresh(&self) {
+        // A courtesy, as the note.
+        let _ = self.file.set_modified(SystemTime::now());
+    }
+
+    /// The next owner is to know that those it served are about to come.
+    pub(super) fn hand_over(&mut self) {
+        self.hands_over = true;
     }
 }
 
@@ -63,6 +89,10 @@ impl Drop for PathLock {
     fn drop(&mut self) {
         if is_note(&self.file) {
             let _ = self.file.set_len(0);
+            if self.hands_over {
+                // No process has this number.
+                let _ = self.file.write_at(b"0\n", 0);
+            }
         }
         // Not left to closing: a child that was forked but has not called exec yet shares the open file.
         let _ = self.file.unlock();
@@ -112,6 +142,10 @@ fn unusable(path: &Path) -> Error {
     let path = path.display();
     let message = format!("EEXIST: '{path}' is needed as a lock file, but is not a regular file of its own");
     Error::os("EEXIST", message)
+}
+
+fn is_recent(metadata: &Metadata) -> bool {
+    metadata.modified().is_ok_and(|modified| modified.elapsed().unwrap_or_default() < RECENT)
 }
 
 fn is_note(file: &File) -> bool {
@@ -166,6 +200,27 @@ mod tests {
         assert!(error.message().contains(&expected), "{error}");
         drop(lock);
         PathLock::acquire(&socket).expect("free again");
+    }
+
+    #[test]
+    fn the_next_owner_learns_whether_there_was_one_until_a_moment_ago() {
+        let dir = Scratch::new();
+        let socket = dir.join("bus.sock");
+        let mut first = PathLock::acquire(&socket).expect("free");
+        assert!(!first.succeeds());
+        first.hand_over();
+        drop(first);
+        let second = PathLock::acquire(&socket).expect("free again");
+        assert!(second.succeeds(), "it was handed over");
+        drop(second);
+        assert!(!PathLock::acquire(&socket).expect("free again").succeeds(), "the bus was ended");
+        // As an owner leaves it that is killed, now and long ago.
+        fs::write(lock_path(&socket), "4194305\n").expect("written");
+        assert!(PathLock::acquire(&socket).expect("free").succeeds());
+        fs::write(lock_path(&socket), "4194305\n").expect("written");
+        let file = OpenOptions::new().write(true).open(lock_path(&socket)).expect("a file");
+        file.set_modified(SystemTime::now() - 2 * RECENT).expect("set");
+        assert!(!PathLock::acquire(&socket).expect("free").succeeds());
     }
 
     #[cfg(target_os = "linux")]

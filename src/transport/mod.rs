@@ -130,6 +130,30 @@ impl Listener {
         }
     }
 
+    /// Whether somebody listened here until a moment ago who did not end the bus: those it served are about to come. Of
+    /// TCP nobody knows.
+    pub fn succeeds(&self) -> bool {
+        match self {
+            Self::Unix(listener) => listener.succeeds(),
+            Self::Tcp(_) => false,
+        }
+    }
+
+    /// Tells whoever listens here next that this one did until now. Every few seconds.
+    pub fn refresh(&self) {
+        if let Self::Unix(listener) = self {
+            listener.refresh();
+        }
+    }
+
+    /// [`release`](Self::release), where the bus goes on with whoever listens next.
+    pub fn hand_over(&mut self) {
+        match self {
+            Self::Unix(listener) => listener.hand_over(),
+            Self::Tcp(listener) => listener.release(),
+        }
+    }
+
     /// What a process-exit hook on another thread needs to remove the socket file.
     pub fn unlinker(&self) -> Option<SocketFile> {
         match self {

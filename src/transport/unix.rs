@@ -93,6 +93,20 @@ impl Listener {
         &self.address
     }
 
+    /// See [`PathLock::succeeds`].
+    pub(super) fn succeeds(&self) -> bool {
+        self.lock.as_ref().is_some_and(PathLock::succeeds)
+    }
+
+    pub(super) fn refresh(&self) {
+        self.lock.iter().for_each(PathLock::refresh);
+    }
+
+    pub(super) fn hand_over(&mut self) {
+        self.lock.iter_mut().for_each(PathLock::hand_over);
+        self.release();
+    }
+
     pub(super) fn file(&self) -> &SocketFile {
         &self.file
     }
