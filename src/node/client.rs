@@ -106,6 +106,8 @@ pub struct Client {
     pub(super) received: u64,
     pub(super) acknowledged: u64,
     pub(super) leaving: bool,
+    /// Whether nothing is kept back.
+    pub(super) hurries: bool,
     pub(super) leave_sent: bool,
     /// Whether LEAVE waits until all is settled.
     pub(super) patient: bool,
@@ -149,6 +151,7 @@ impl Client {
             received: 0,
             acknowledged: 0,
             leaving: false,
+            hurries: false,
             leave_sent: false,
             patient: true,
             events: VecDeque::new(),
@@ -214,6 +217,13 @@ impl Client {
     /// Leaves without waiting any longer: what the bridge has it still delivers.
     pub fn insist_on_leaving(&mut self) {
         self.patient = false;
+    }
+
+    /// The process is about to end: nothing is kept back any more, whoever has no room for it.
+    pub fn hurry(&mut self) {
+        self.hurries = true;
+        let kept: Vec<_> = self.destinations.iter().filter(|to| to.kept_from.get().is_some()).cloned().collect();
+        kept.iter().for_each(|to| self.catch_up(to));
     }
 
     /// Says goodbye at once, if that is possible; whatever waits is not said.

@@ -78,8 +78,8 @@ impl Client {
         for seq in lacking {
             let charge = self.charge_of(seq);
             let large = self.outbox.chunks(seq).is_some();
-            let too_much = said > 0 && said + charge > self.window;
-            if too_much || destination.has_no_room(charge, self.window) || (large && self.outgoing.is_full()) {
+            let too_much = said > 0 && said + charge > self.window && !self.hurries;
+            if too_much || self.has_no_room(&destination, charge) || (large && self.outgoing.is_full()) {
                 self.keep_back(&destination, seq);
                 break;
             }

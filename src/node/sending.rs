@@ -30,10 +30,15 @@ pub struct Letter {
 impl Client {
     /// A number for "node:event", for use in [`Letter`]s; either may be empty. Numbers count up from 0.
     pub fn target(&mut self, node: &str, event: &str) -> u32 {
+        let route = self.route(node, event);
+        self.targets.push(route);
+        self.targets.len() as u32 - 1
+    }
+
+    fn route(&mut self, node: &str, event: &str) -> Rc<Route> {
         let to = self.destinations.get(node);
         let (slots, generation) = Default::default();
-        self.targets.push(Rc::new(Route { event: event.into(), to, slots, generation }));
-        self.targets.len() as u32 - 1
+        Rc::new(Route { event: event.into(), to, slots, generation })
     }
 
     /// Forgets all targets; numbers start from 0 again.
@@ -113,7 +118,7 @@ impl Client {
 
     /// Whether a destination that can be kept waiting has to be.
     pub(super) fn has_no_room(&self, to: &Destination, charge: u64) -> bool {
-        !to.node.is_empty() && to.has_no_room(charge, self.window)
+        !to.node.is_empty() && !self.hurries && to.has_no_room(charge, self.window)
     }
 
     /// A body to be written and then sent.
@@ -150,16 +155,28 @@ impl Client {
 
     /// Tells the sender of a delivery that it reached nobody.
     pub fn refuse(&mut self, target: u32, correlation: u32, code: Code, text: &str) {
+        let route = self.targets[target as usize].clone();
+        self.refuse_by(&route, correlation, code, text);
+    }
+
+    /// The same, by name.
+    pub(super) fn refuse_to(&mut self, node: &str, event: &str, correlation: u32, code: Code, text: &str) {
+        let route = self.route(node, event);
+        self.refuse_by(&route, correlation, code, text);
+    }
+
+    fn refuse_by(&mut self, route: &Rc<Route>, correlation: u32, code: Code, text: &str) {
         if self.phase == Phase::Closed || self.leave_sent {
             return;
         }
         // Few bytes, and somebody waits for them: they go even when the queue is full.
-        let (route, body) = (self.targets[target as usize].clone(), refusal(code, text));
+        let body = refusal(code, text);
         let (segment, out) = self.segments.aside();
         let place = Place { segment, start: out.len() as u32, len: body.len() as u32 };
         out.extend_from_slice(&body);
-        let letter = Letter { kind: kind::REFUSE, target, encoding: Encoding::Json, ask: None, correlation, now: 0 };
-        let (entry, seq) = (self.entry(letter, &route, place), self.outbox.next_seq());
+        let (kind, encoding) = (kind::REFUSE, Encoding::Json);
+        let letter = Letter { kind, target: 0, encoding, ask: None, correlation, now: 0 };
+        let (entry, seq) = (self.entry(letter, route, place), self.outbox.next_seq());
         self.post(entry, charge(body.len() as u64));
         if !self.is_behind() {
             self.say(seq);
