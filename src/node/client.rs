@@ -83,6 +83,8 @@ pub struct Client {
     pub(super) bridge: Rc<Destination>,
     /// The next message to be said on this link, while there are some that were not.
     pub(super) replay: Option<u64>,
+    /// The highest number that was ever said.
+    pub(super) said: u64,
     /// Destinations that lack what was kept back from them, or lost.
     pub(super) catching_up: VecDeque<Rc<Destination>>,
     pub(super) reader: FrameReader,
@@ -133,6 +135,7 @@ impl Client {
             everyone: Rc::new(Destination::new(nobody.clone())),
             bridge: Rc::new(Destination::new(nobody.clone())),
             replay: None,
+            said: 0,
             catching_up: VecDeque::new(),
             reader: FrameReader::default(),
             preamble: None,

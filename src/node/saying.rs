@@ -127,6 +127,7 @@ impl Client {
 
     fn note_sent(&mut self, seq: u64, place: Place, before: State) {
         let charge = self.charge_of(seq);
+        self.said = self.said.max(seq);
         let Some(entry) = self.outbox.get_mut(seq) else { return };
         (entry.place, entry.state) = (place, State::Sent);
         let (kind, route) = (entry.kind, entry.route.clone());

@@ -109,6 +109,7 @@ impl Client {
             self.keep_back(&to, self.outbox.next_seq());
         }
         if entry.state == State::Sent {
+            self.said = self.outbox.next_seq();
             to.sent.set(to.sent.get() + charge);
         }
         self.segments.keep(entry.place.segment);

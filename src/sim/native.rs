@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::IoSlice;
 
 use super::body;
+use super::bridge::Bridge;
 use super::cable::Cable;
 use super::ledger::Ledger;
 use super::random::Random;
@@ -136,7 +137,7 @@ impl Native {
         }
     }
 
-    /// On one bridge, nobody comes twice without having gone, nor goes who was not there.
+    /// Who comes and goes, from the moment it was told who is there.
     fn presence(&mut self, event: &str, text: &str) {
         let ids = || text.split("\"id\":\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned);
         match (event, &mut self.present) {
@@ -145,16 +146,8 @@ impl Native {
                 let both = ["node:join", "node:leave"].iter().all(|&event| self.listens.contains(event));
                 *present = (both && !self.wavers).then(|| ids().collect());
             }
-            ("node:join", Some(present)) => {
-                let id = ids().next().expect("names a node");
-                // The leaving of the process before may have been before it was known to listen for that.
-                let fresh = text.ends_with("true]");
-                assert!(present.insert(id) || fresh, "{text} is there already");
-            }
-            ("node:leave", Some(present)) => {
-                let id = ids().next().expect("names a node");
-                assert!(present.remove(&id), "{text} was not there");
-            }
+            ("node:join", Some(present)) => present.extend(ids()),
+            ("node:leave", Some(present)) => ids().for_each(|id| drop(present.remove(&id))),
             _ => {}
         }
     }
@@ -288,15 +281,16 @@ impl Native {
     }
 
     /// Whether it waits for nothing and nothing of it is under way.
-    pub fn check_at_rest(&self, debts: impl FnOnce() -> Option<Vec<String>>) {
-        if self.client.phase() == Phase::Online && (self.client.pending() > 0 || self.client.need_drain()) {
-            let (queued, phase) = (self.client.queued(), self.client.phase());
-            panic!(
-                "life {} is not at rest, {queued} bytes wait, {phase:?}: {:#?}, {:#?}",
-                self.life,
-                self.client.unsettled(),
-                debts()
-            );
+    pub fn check_at_rest(&self, bridge: &Bridge) {
+        if self.client.phase() != Phase::Online {
+            return;
+        }
+        if self.client.pending() > 0 || self.client.need_drain() {
+            let (unsettled, debts) = (self.client.unsettled(), bridge.router.debts());
+            panic!("life {} is not at rest: {unsettled:#?}, {debts:#?}", self.life);
+        }
+        if let Some(present) = &self.present {
+            assert_eq!(*present, bridge.router.ids(), "what life {} knows of who is there", self.life);
         }
     }
 }
