@@ -26,6 +26,8 @@ use crate::wire::frame::Encoding;
 
 /// Milliseconds a connection may take to say who it is.
 const HANDSHAKE_TIMEOUT: u64 = 10_000;
+/// Milliseconds that a node that was cut may take to wake up and read why. It costs a descriptor and a few bytes.
+const CUT_PATIENCE: u64 = 300_000;
 /// Bytes a node may have unsettled before it should pause: enough to keep a link busy, too little to hurt anybody.
 pub const WINDOW: u64 = 2 * 1024 * 1024;
 
@@ -207,7 +209,7 @@ impl Router {
             let Some(link) = self.links.get(key) else { continue };
             let (waited, key) = (now.saturating_sub(link.progress), LinkKey(key as u32));
             if link.closing {
-                if waited >= self.limits.stall_timeout {
+                if waited >= if link.cut { CUT_PATIENCE } else { self.limits.stall_timeout } {
                     self.forget_last_words(key);
                 }
             } else if link.member.is_none() && waited >= HANDSHAKE_TIMEOUT {
