@@ -156,7 +156,6 @@ fn the_host_gets_a_large_call_whole() {
 }
 
 #[test]
-#[ignore = "what comes behind a message that is being collected overtakes it"]
 fn order_holds_behind_what_is_collected() {
     let (mut bus, a, b) = pair(true);
     bus.events();
