@@ -35,7 +35,7 @@ pub struct Route {
 }
 
 /// A message that is not settled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub route: Rc<Route>,
     pub correlation: u32,
@@ -55,6 +55,16 @@ impl Entry {
         }
         sent
     }
+}
+
+/// What a message was that is settled now.
+#[derive(Debug)]
+pub struct Settled {
+    pub entry: Entry,
+    /// Whether it was said on this link.
+    pub was_sent: bool,
+    /// Its body, if it was a large one.
+    pub chunks: Option<VecDeque<Bytes>>,
 }
 
 /// Where a message stands.
@@ -126,27 +136,23 @@ impl Outbox {
     }
 
     /// A message is settled. Returns what it was, the first time.
-    pub fn settle(&mut self, seq: u64) -> Option<(State, Entry)> {
+    pub fn settle(&mut self, seq: u64) -> Option<Settled> {
         let index = self.index(seq)?;
         let entry = self.entries.get_mut(index)?;
         let before = std::mem::replace(&mut entry.state, State::Settled);
         if before == State::Settled {
             return None;
         }
-        if !self.large.is_empty() {
-            self.large.remove(&seq);
+        let was_sent = before == State::Sent;
+        let chunks = if self.large.is_empty() { None } else { self.large.remove(&seq) };
+        if index > 0 {
+            let entry = self.entries[index].clone();
+            return Some(Settled { entry, was_sent, chunks });
         }
-        if index == 0 {
-            let entry = self.entries.pop_front();
-            self.first += 1;
-            self.drop_settled();
-            return entry.map(|entry| (before, entry));
-        }
-        let Entry { route, correlation, kind, flags, state, place } = &self.entries[index];
-        let route = route.clone();
-        let entry =
-            Entry { route, correlation: *correlation, kind: *kind, flags: *flags, state: *state, place: *place };
-        Some((before, entry))
+        let entry = self.entries.pop_front()?;
+        self.first += 1;
+        self.drop_settled();
+        Some(Settled { entry, was_sent, chunks })
     }
 
     fn drop_settled(&mut self) {
