@@ -14,8 +14,10 @@ use crate::outqueue::MAX_SLICES;
 const SEAL_AT: usize = 64 * 1024;
 /// An idle node keeps no more than this.
 const KEEP: usize = 1024;
-/// Buffers kept for the next segments of a busy one, 64 KiB each.
-const MAX_SPARES: usize = 8;
+/// Room of the next segment of a busy node: it is sealed with the frame that reaches [`SEAL_AT`].
+const BUSY: usize = SEAL_AT + 16 * 1024;
+/// Buffers kept for the next segments of a busy one, as many as a full window takes.
+const MAX_SPARES: usize = 40;
 
 /// Where the body of a message lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +90,9 @@ impl Segments {
     }
 
     fn open_tail(&mut self) -> u32 {
+        let busy = self.tail.is_some();
         self.seal();
-        let tail = self.new_segment();
+        let tail = self.new_segment(busy);
         self.queue.push_back(Piece::Segment(tail));
         self.tail = Some(tail);
         tail
@@ -114,7 +117,7 @@ impl Segments {
         let aside = match self.aside {
             Some(aside) if self.segments[aside as usize].bytes.len() < SEAL_AT => aside,
             full => {
-                let fresh = self.new_segment();
+                let fresh = self.new_segment(full.is_some());
                 self.aside = Some(fresh);
                 full.into_iter().for_each(|full| self.leave(full));
                 fresh
@@ -123,8 +126,9 @@ impl Segments {
         (aside, &mut self.segments[aside as usize].bytes)
     }
 
-    fn new_segment(&mut self) -> u32 {
-        let bytes = self.spares.pop().unwrap_or_default();
+    /// Whoever has filled one segment fills the next.
+    fn new_segment(&mut self, busy: bool) -> u32 {
+        let bytes = self.spares.pop().unwrap_or_else(|| Vec::with_capacity(if busy { BUSY } else { 0 }));
         self.segments.insert(Segment { bytes, kept: 0, in_use: true }) as u32
     }
 
