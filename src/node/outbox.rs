@@ -78,6 +78,9 @@ pub enum State {
     Settled,
 }
 
+/// Entries for which an idle outbox keeps room: as many as a window of small messages takes, 1 MiB.
+const KEPT_ENTRIES: usize = 32 * 1024;
+
 /// The messages of one node. Bounded by `max_pending`, by weight.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -160,7 +163,7 @@ impl Outbox {
             self.entries.pop_front();
             self.first += 1;
         }
-        if self.entries.is_empty() && self.entries.capacity() > 1024 {
+        if self.entries.is_empty() && self.entries.capacity() > KEPT_ENTRIES {
             self.entries = VecDeque::new();
         }
     }
