@@ -14,7 +14,22 @@
 // Until the client speaks of lanes, only tests use them.
 #![allow(dead_code, unused_imports)]
 
+mod arena;
 mod offer;
 mod slots;
+mod view;
 
+#[cfg(target_os = "linux")]
+mod map;
+#[cfg(target_os = "linux")]
+mod memfd;
+#[cfg(not(target_os = "linux"))]
+#[path = "absent.rs"]
+mod memfd;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
+pub use arena::{Arena, LaneWriter};
 pub use offer::{Extent, Offer};
+pub use view::View;
