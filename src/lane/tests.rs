@@ -2,6 +2,7 @@
 
 mod hostile;
 mod processes;
+mod speed;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
