@@ -19,6 +19,7 @@ pub mod router;
 mod routing;
 pub mod server;
 mod settling;
+mod sharing;
 mod symbols;
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::memfd::Owned;
-use super::offer::{Cookie, Extent, Offer};
-use super::slots::Slots;
+use super::slots::{STAMP_LEN, Slots};
 use super::view::{HEADER_LEN, header};
+use crate::wire::lane::{Cookie, Extent, Offer};
 
 /// Bytes of an arena: room for several of the largest usual bodies at once. More would let one stalled receiver
 /// hold more memory; what does not fit travels by socket. Memory that no body ever reached costs nothing.
@@ -17,13 +17,15 @@ pub struct Arena {
     memory: Owned,
     slots: Slots,
     cookie: Cookie,
+    /// Bodies so far.
+    count: u64,
 }
 
 /// A body being written into an arena. Dropped unfinished, it leaves no trace.
 #[derive(Debug)]
 pub struct LaneWriter<'a> {
     arena: &'a mut Arena,
-    offset: u64,
+    slot: u64,
     most: usize,
     len: usize,
     /// More was written than there is room for.
@@ -39,7 +41,7 @@ impl Arena {
     /// forbids it, or is out of descriptors.
     pub fn create() -> io::Result<Self> {
         let (memory, cookie) = Owned::create(SIZE, header)?;
-        Ok(Self { memory, slots: Slots::new(HEADER_LEN, SIZE), cookie })
+        Ok(Self { memory, slots: Slots::new(HEADER_LEN, SIZE), cookie, count: 0 })
     }
 
     /// How a receiver finds it.
@@ -49,32 +51,51 @@ impl Arena {
 
     /// Begins a body of at most `most` bytes; `None`: there is no room for it now, or `most` is 0.
     pub fn writer(&mut self, most: usize) -> Option<LaneWriter<'_>> {
-        let offset = self.slots.take(most as u64)?;
-        if self.memory.back(offset + most as u64).is_err() {
+        let len = (most as u64).checked_add(STAMP_LEN).filter(|_| most > 0)?;
+        let slot = self.slots.take(len)?;
+        if self.memory.back(slot + len).is_err() {
             // The system has no memory to spare.
-            self.slots.free(offset);
+            self.slots.free(slot);
             return None;
         }
-        Some(LaneWriter { arena: self, offset, most, len: 0, overflowed: false })
+        Some(LaneWriter { arena: self, slot, most, len: 0, overflowed: false })
     }
 
-    /// Frees an extent that nobody will read any more; `false`: it is none of this arena's, and nothing changed.
+    /// Frees an extent. Whoever has yet to read it finds that it is gone. `false`: it is none of this arena's, and
+    /// nothing changed.
     pub fn free(&mut self, extent: Extent) -> bool {
-        self.slots.free(extent.offset)
+        let slot = extent.offset.wrapping_sub(STAMP_LEN);
+        let freed = self.slots.free(slot);
+        if freed {
+            self.memory.stamp(slot, 0);
+        }
+        freed
+    }
+
+    /// The body in an extent that is in use.
+    pub fn bytes(&mut self, extent: Extent) -> &[u8] {
+        self.memory.bytes_mut(extent.offset as usize..(extent.offset + extent.len) as usize)
+    }
+
+    /// A number that was not in use before, and that no body is likely to contain: a body may come to lie where a
+    /// ticket was.
+    fn next_ticket(&mut self) -> u64 {
+        self.count += 1;
+        let seed = self.cookie.first_chunk().map_or(0, |seed| u64::from_le_bytes(*seed));
+        let mut mixed = seed.wrapping_add(self.count.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ mixed >> 31).max(1)
     }
 
     /// Whether no extent is in use.
+    #[cfg(test)]
     pub fn is_idle(&self) -> bool {
         self.slots.is_idle()
     }
 }
 
 impl LaneWriter<'_> {
-    /// Bytes written so far.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
     /// Appends a copy of `bytes`. What exceeds the room makes the whole body fail, at [`Self::finish`].
     pub fn write(&mut self, bytes: &[u8]) {
         match self.spare().get_mut(..bytes.len()) {
@@ -92,16 +113,10 @@ impl LaneWriter<'_> {
         self.write(&ZEROS[..self.len.next_multiple_of(alignment) - self.len]);
     }
 
-    /// The room that is left, to be written directly; its bytes are any. [`Self::advance`] says how many were.
-    pub fn spare(&mut self) -> &mut [u8] {
-        let start = self.offset as usize;
+    /// The room that is left; its bytes are any.
+    fn spare(&mut self) -> &mut [u8] {
+        let start = (self.slot + STAMP_LEN) as usize;
         self.arena.memory.bytes_mut(start + self.len..start + self.most)
-    }
-
-    /// The next `count` bytes of the room have been written.
-    pub fn advance(&mut self, count: usize) {
-        self.overflowed |= count > self.most - self.len;
-        self.len = self.most.min(self.len.saturating_add(count));
     }
 
     /// The extent that holds the body, with no more memory than it needs; to be freed with [`Arena::free`].
@@ -110,10 +125,12 @@ impl LaneWriter<'_> {
         if self.overflowed || self.len == 0 {
             return None;
         }
-        let extent = Extent { offset: self.offset, len: self.len as u64 };
-        self.arena.slots.trim(extent.offset, extent.len);
+        let (slot, len) = (self.slot, self.len as u64);
+        self.arena.slots.trim(slot, STAMP_LEN + len);
+        let ticket = self.arena.next_ticket();
+        self.arena.memory.stamp(slot, ticket);
         self.most = 0;
-        Some(extent)
+        Some(Extent { offset: slot + STAMP_LEN, len, ticket })
     }
 }
 
@@ -121,7 +138,7 @@ impl Drop for LaneWriter<'_> {
     fn drop(&mut self) {
         // A finished one has handed its room on.
         if self.most > 0 {
-            self.arena.slots.free(self.offset);
+            self.arena.slots.free(self.slot);
         }
     }
 }

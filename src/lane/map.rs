@@ -10,6 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -46,6 +47,19 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Eight of its bytes, which another process may look at, or change, at any moment.
+    ///
+    /// # Panics
+    /// When they exceed the file, or are not aligned.
+    fn stamp(&self, at: usize) -> &AtomicU64 {
+        assert!(at.is_multiple_of(8) && at.checked_add(8).is_some_and(|end| end <= self.len));
+        // SAFETY: inside the mapping, which lives as long as the borrow, and aligned, for a mapping begins with a page.
+        // Of the memory of others it is only ever loaded.
+        unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(at).cast()) }
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: it is ours, whole, and what borrowed from it is gone: every reference borrows the owner.
@@ -60,6 +74,13 @@ impl Writable {
         let mapping = Mapping::new(&file, len, ProtFlags::READ | ProtFlags::WRITE)?;
         fcntl_add_seals(&file, SealFlags::FUTURE_WRITE | SealFlags::SEAL)?;
         Ok(Self(mapping))
+    }
+
+    /// Stamps eight bytes: whoever sees the ticket sees what was written before, and whoever sees what is written
+    /// afterwards sees that it is gone.
+    pub fn stamp(&mut self, at: usize, ticket: u64) {
+        self.0.stamp(at).store(ticket, Ordering::Release);
+        fence(Ordering::Release);
     }
 
     /// Some of its bytes.
@@ -79,6 +100,12 @@ impl Readable {
     /// Maps all of a file of this length, if it is sealed against shrinking.
     pub fn new(file: impl AsFd, len: usize) -> io::Result<Self> {
         Mapping::new(file, len, ProtFlags::READ).map(Self)
+    }
+
+    /// The stamp there, as it is when all that was copied before has been copied.
+    pub fn stamp(&self, at: usize) -> u64 {
+        fence(Ordering::Acquire);
+        self.0.stamp(at).load(Ordering::Acquire)
     }
 
     /// Appends some of its bytes to `out`. Pages that were never backed may kill: the caller has checked them.

@@ -12,8 +12,8 @@ use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::map::{Readable, Writable};
-use super::offer::Cookie;
 use super::view::{Header, invalid};
+use crate::wire::lane::Cookie;
 
 /// Memory is asked for in steps of this: a system call for every few bodies, and little that is never used.
 const BACKING_STEP: u64 = 1024 * 1024;
@@ -69,6 +69,13 @@ impl Owned {
         Ok(())
     }
 
+    /// Stamps the eight bytes at `at`, a multiple of 8 below what was backed, for others to see: a ticket behind what
+    /// was written before, 0 ahead of what will be written.
+    pub fn stamp(&mut self, at: u64, ticket: u64) {
+        debug_assert!(at < self.backed);
+        self.map.stamp(at as usize, ticket);
+    }
+
     /// Some of its bytes, below what was [backed](Self::back).
     pub fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
         debug_assert!(range.end as u64 <= self.backed);
@@ -91,13 +98,14 @@ impl Foreign {
         Ok(Self { file, map, solid: 0 })
     }
 
-    /// Appends some of its bytes to `out`; `range` is not empty backwards, and inside.
-    pub fn copy_to(&mut self, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+    /// Appends some of its bytes to `out`, and returns what is stamped at `stamp` afterwards: a multiple of 8 before
+    /// `range`, which is not empty backwards, and inside.
+    pub fn copy_to(&mut self, stamp: u64, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<u64> {
         if range.end > self.solid {
-            self.look_for_holes(&range)?;
+            self.look_for_holes(&(stamp..range.end))?;
         }
         self.map.copy_to(range.start as usize..range.end as usize, out);
-        Ok(())
+        Ok(self.map.stamp(stamp as usize))
     }
 
     /// To touch a hole is to allocate: memory for a hostile sender, and a signal when there is none.

@@ -11,11 +11,8 @@
 //!
 //! `slots` says which memory is free, `memfd` makes and finds the memory, `map` is where memory is touched.
 
-// Until the client speaks of lanes, only tests use them.
-#![allow(dead_code, unused_imports)]
-
 mod arena;
-mod offer;
+mod shared;
 mod slots;
 mod view;
 
@@ -30,6 +27,10 @@ mod memfd;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 
-pub use arena::{Arena, LaneWriter};
-pub use offer::{Extent, Offer};
-pub use view::View;
+#[cfg(test)]
+use crate::wire::lane::{Extent, Offer};
+#[cfg(test)]
+use arena::Arena;
+pub use shared::SharedMemory;
+#[cfg(test)]
+use view::View;

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// Where a slot may begin: a cache line, so that no two bodies share one, and wide copies are aligned.
 pub const ALIGN: u64 = 64;
 
+/// What precedes each body: its ticket, and room so that the body begins where it may.
+pub const STAMP_LEN: u64 = ALIGN;
+
 /// The free and the used parts of a range of offsets.
 ///
 /// The lowest part that fits is taken. So memory that was used before is used again before new memory is touched:
@@ -57,6 +60,7 @@ impl Slots {
     }
 
     /// Whether nothing is used.
+    #[cfg(test)]
     pub fn is_idle(&self) -> bool {
         self.used.is_empty()
     }

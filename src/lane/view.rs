@@ -3,7 +3,8 @@
 use std::io;
 
 use super::memfd::Foreign;
-use super::offer::{Cookie, Extent, Offer};
+use super::slots::{ALIGN, STAMP_LEN};
+use crate::wire::lane::{Cookie, Extent, Offer};
 
 /// Bytes of an arena before its first extent: a page, of which the first bytes identify it.
 pub const HEADER_LEN: u64 = 4096;
@@ -40,16 +41,21 @@ impl View {
     }
 
     /// Appends the bytes of `extent` to `out`: whatever they were in that moment, for a hostile sender may change
-    /// them meanwhile.
+    /// them meanwhile. `false`: the sender has freed it, and `out` is as before.
     ///
     /// # Errors
     /// `InvalidData` for an extent outside the arena, or of memory that was never written; `out` is as before.
-    pub fn copy_to(&mut self, extent: Extent, out: &mut Vec<u8>) -> io::Result<()> {
-        let end = extent.offset.checked_add(extent.len).filter(|&end| end <= self.size);
-        match end {
-            Some(end) if extent.offset >= HEADER_LEN => self.memory.copy_to(extent.offset..end, out),
-            _ => Err(invalid("an extent outside its arena")),
+    pub fn copy_to(&mut self, extent: Extent, out: &mut Vec<u8>) -> io::Result<bool> {
+        let Extent { offset, len, ticket } = extent;
+        let stamp = offset.checked_sub(STAMP_LEN).filter(|&stamp| stamp >= HEADER_LEN && offset.is_multiple_of(ALIGN));
+        let end = offset.checked_add(len).filter(|&end| end <= self.size);
+        let (Some(stamp), Some(end)) = (stamp, end) else { return Err(invalid("an extent outside its arena")) };
+        let before = out.len();
+        let there = self.memory.copy_to(stamp, offset..end, out)? == ticket;
+        if !there {
+            out.truncate(before);
         }
+        Ok(there)
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::inbox::Inbox;
+use super::lane::Lane;
 use super::outbox::{Destination, Destinations, Outbox, Route};
 use super::outgoing::Outgoing;
 use super::receiving::{Event, Name};
@@ -99,6 +100,8 @@ pub struct Client {
     pub(super) outgoing: Outgoing,
     pub(super) inbox: Inbox,
     pub(super) pool: Pool,
+    /// Memory that is shared with other nodes, where there is any.
+    pub(super) lane: Option<Box<dyn Lane>>,
     pub(super) unsettled: u64,
     /// Destinations to which too much is not settled.
     pub(super) full: usize,
@@ -143,6 +146,7 @@ impl Client {
             interests: BTreeSet::new(),
             outgoing: Outgoing::default(),
             pool: Pool::new(KEPT_CHUNKS),
+            lane: None,
             unsettled: 0,
             full: 0,
             need_drain: false,
@@ -153,6 +157,12 @@ impl Client {
             patient: true,
             events: VecDeque::new(),
         }
+    }
+
+    /// Large bodies go through shared memory from now on, where their receivers can read it. To be told before there
+    /// is a link.
+    pub fn use_lane(&mut self, lane: Box<dyn Lane>) {
+        self.lane = Some(lane);
     }
 
     /// Where the node stands.
@@ -197,6 +207,8 @@ impl Client {
     pub fn close(&mut self, text: &str) {
         self.phase = Phase::Closed;
         self.fail_all(Code::Closed, text);
+        // Nothing is freed in it: what the bridge has may still be read.
+        self.lane = None;
         let lost: Vec<u64> = self.outbox.unsettled().map(|(seq, _)| seq).collect();
         for seq in lost {
             self.lose(seq, Code::Closed);

@@ -8,6 +8,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::segments::Place;
+use super::sharing::Terms;
+use crate::wire::lane::Extent;
 
 /// Whom messages go to, and how many bytes of them are not settled.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Destination {
     pub full: Cell<bool>,
     /// The first number that is kept back until the receiver has room; `None`: nothing is.
     pub kept_from: Cell<Option<u64>>,
+    /// Whether it reads our memory.
+    pub terms: Cell<Terms>,
 }
 
 /// "node:event".
@@ -42,7 +46,7 @@ pub struct Entry {
     pub kind: u8,
     pub flags: u8,
     pub state: State,
-    /// Its body; of a large message the length alone, see [`Outbox::chunks`].
+    /// Its body; of a large message see [`Outbox::large`].
     pub place: Place,
 }
 
@@ -68,13 +72,32 @@ pub enum State {
     Settled,
 }
 
+/// Where the body of a large message lies.
+#[derive(Debug)]
+pub enum Large {
+    /// Here, cut for the way.
+    Chunks(VecDeque<Bytes>),
+    /// In memory that its receiver may read.
+    Shared(Extent),
+}
+
+impl Large {
+    /// Bytes of the body.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Chunks(chunks) => chunks.iter().map(|chunk| chunk.len() as u64).sum(),
+            Self::Shared(extent) => extent.len,
+        }
+    }
+}
+
 /// The messages of one node. Bounded by `max_pending`, by weight.
 #[derive(Debug, Default)]
 pub struct Outbox {
     entries: VecDeque<Entry>,
     /// Number of the front entry.
     first: u64,
-    large: HashMap<u64, VecDeque<Bytes>>,
+    large: HashMap<u64, Large>,
 }
 
 impl Outbox {
@@ -89,8 +112,8 @@ impl Outbox {
     }
 
     /// The same for a large one.
-    pub fn push_large(&mut self, entry: Entry, chunks: VecDeque<Bytes>) {
-        self.large.insert(self.next_seq(), chunks);
+    pub fn push_large(&mut self, entry: Entry, body: Large) {
+        self.large.insert(self.next_seq(), body);
         self.entries.push_back(entry);
     }
 
@@ -121,32 +144,30 @@ impl Outbox {
     }
 
     /// The body of a large message; `None`: it is a small one.
-    pub fn chunks(&self, seq: u64) -> Option<&VecDeque<Bytes>> {
+    pub fn large(&self, seq: u64) -> Option<&Large> {
         if self.large.is_empty() { None } else { self.large.get(&seq) }
     }
 
-    /// A message is settled. Returns what it was, the first time.
-    pub fn settle(&mut self, seq: u64) -> Option<(State, Entry)> {
+    /// A message is settled. Returns what it was, and its body if that is large, the first time.
+    pub fn settle(&mut self, seq: u64) -> Option<(State, Entry, Option<Large>)> {
         let index = self.index(seq)?;
         let entry = self.entries.get_mut(index)?;
         let before = std::mem::replace(&mut entry.state, State::Settled);
         if before == State::Settled {
             return None;
         }
-        if !self.large.is_empty() {
-            self.large.remove(&seq);
-        }
+        let large = if self.large.is_empty() { None } else { self.large.remove(&seq) };
         if index == 0 {
             let entry = self.entries.pop_front();
             self.first += 1;
             self.drop_settled();
-            return entry.map(|entry| (before, entry));
+            return entry.map(|entry| (before, entry, large));
         }
         let Entry { route, correlation, kind, flags, state, place } = &self.entries[index];
         let route = route.clone();
         let entry =
             Entry { route, correlation: *correlation, kind: *kind, flags: *flags, state: *state, place: *place };
-        Some((before, entry))
+        Some((before, entry, large))
     }
 
     fn drop_settled(&mut self) {
@@ -219,8 +240,8 @@ impl Destinations {
 impl Destination {
     /// A destination to which nothing was said.
     pub fn new(node: Rc<str>) -> Self {
-        let (pending, sent, full, kept_from) = Default::default();
-        Self { node, pending, sent, full, kept_from }
+        let (pending, sent, full, kept_from, terms) = Default::default();
+        Self { node, pending, sent, full, kept_from, terms }
     }
 
     /// Whether a message of this weight would exceed what may be under way to it; one may always be.

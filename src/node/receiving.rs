@@ -167,6 +167,8 @@ impl Client {
                 self.resend(from, node);
                 Ok(None)
             }
+            kind::OFFER => self.offered(payload).map(|()| None),
+            kind::ACCEPT => self.accepted(payload).map(|()| None),
             kind::WELCOME if self.phase == Phase::Greeting => {
                 let welcome = Welcome::decode(payload)?;
                 self.welcomed(&welcome)?;
@@ -207,6 +209,12 @@ impl Client {
     /// Somebody is gone: what went to it, up to a number, is lost, and what it had begun to say.
     fn gone(&mut self, gone: &Gone) -> Result<()> {
         let Gone { seq, code, delivered_only, ref node } = *gone;
+        if let Some(to) = self.destinations.find(node) {
+            to.forget_terms();
+        }
+        if let Some(lane) = &mut self.lane {
+            lane.forget_dead(Some(node));
+        }
         let outbox = &self.outbox;
         let lost =
             |to: &str, number| to == &**node && number <= seq && !(delivered_only && outbox.get(number).is_some());
@@ -245,6 +253,14 @@ impl Client {
         } else {
             self.names.get(head.peer)?.sender.as_ref()
         };
+        if let (true, Some(sender)) = (head.is_shared(), sender) {
+            let sender = sender.clone();
+            if sender.has_said(head.seq) {
+                return Ok(None);
+            }
+            let body = self.fetch(head, &sender, body)?;
+            return body.map_or(Ok(None), |body| self.in_turn(head, Some(&sender), body));
+        }
         let is_new = sender.is_none_or(|sender| !sender.has_said(head.seq));
         if head.is_large() {
             return self.open_large(head, body, is_new).map(|()| None);
@@ -252,6 +268,18 @@ impl Client {
         if !is_new {
             return Ok(None);
         }
+        if let Some(sender) = sender
+            && (self.inbox.is_empty() || !self.inbox.holds(sender))
+        {
+            sender.said(head.seq);
+            return self.event(head, Payload::Borrowed(body));
+        }
+        let sender = sender.cloned();
+        self.in_turn(head, sender.as_ref(), Payload::Borrowed(body))
+    }
+
+    /// A whole message that is new: behind a large one of its sender that is not whole it waits.
+    fn in_turn<'a>(&mut self, head: Head, sender: Option<&Rc<Sender>>, body: Payload<'a>) -> Result<Option<Event<'a>>> {
         if let Some(sender) = sender {
             if !self.inbox.is_empty() && self.inbox.holds(sender) {
                 let names = self.names_of(&head)?;
@@ -260,7 +288,7 @@ impl Client {
             }
             sender.said(head.seq);
         }
-        self.event(head, Payload::Borrowed(body))
+        self.event(head, body)
     }
 
     fn open_large(&mut self, head: Head, opening: &[u8], is_new: bool) -> Result<()> {

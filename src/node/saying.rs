@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::client::{Client, Phase};
-use super::outbox::{Destination, Route, State};
+use super::outbox::{Destination, Large, Route, State};
 use super::segments::Place;
 use crate::wire::control::{charge, put_about, put_name};
 use crate::wire::frame::{Head, flag, kind, large_head};
+use crate::wire::lane::Shared;
 use crate::wire::names::Slot;
 
 /// What became of a message that waited.
@@ -46,7 +47,7 @@ impl Client {
         if destination.kept_from.get().is_some() {
             return Said::KeptBack;
         }
-        if self.outbox.chunks(seq).is_some() && self.outgoing.is_full() {
+        if self.takes_chunks(seq, &destination) && self.outgoing.is_full() {
             return Said::NotNow;
         }
         let charge = self.charge_of(seq);
@@ -77,7 +78,7 @@ impl Client {
         let mut said = 0;
         for seq in lacking {
             let charge = self.charge_of(seq);
-            let large = self.outbox.chunks(seq).is_some();
+            let large = self.takes_chunks(seq, &destination);
             let too_much = said > 0 && said + charge > self.window;
             if too_much || destination.has_no_room(charge, self.window) || (large && self.outgoing.is_full()) {
                 self.keep_back(&destination, seq);
@@ -103,7 +104,24 @@ impl Client {
             peer = self.known_slot(node);
         }
         let head = Head { kind, flags, peer, event, correlation, seq };
-        let Some(chunks) = self.outbox.chunks(seq).cloned() else {
+        let shared = match self.outbox.large(seq) {
+            Some(&Large::Shared(extent)) => Some(extent),
+            _ => None,
+        };
+        if let Some(extent) = shared
+            && let Some(session) = self.reader_of(&extent, &route.to)
+        {
+            let out = self.segments.tail().1;
+            Head { flags: flags | flag::SHARED, ..head }.encode(Shared::LEN, out);
+            Shared { session, extent }.encode(out);
+            return self.note_sent(seq, place, old);
+        }
+        let chunks = match (shared, self.outbox.large(seq)) {
+            (Some(extent), _) => Some(self.copied_chunks(extent)),
+            (None, Some(Large::Chunks(chunks))) => Some(chunks.clone()),
+            _ => None,
+        };
+        let Some(chunks) = chunks else {
             head.encode(place.len as usize, self.segments.tail().1);
             let now = self.segments.append_from(place);
             if only.is_none() {
@@ -113,6 +131,7 @@ impl Client {
             }
             return;
         };
+        self.offer_lane(kind, &route.to);
         let total = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let to = only.unwrap_or(&route.to.node).clone();
         let stream = self.outgoing.add(to, seq, chunks);
@@ -148,7 +167,7 @@ impl Client {
     /// What an unsettled message weighs.
     pub(super) fn charge_of(&self, seq: u64) -> u64 {
         let small = || self.outbox.get(seq).map_or(0, |entry| u64::from(entry.place.len));
-        charge(self.outbox.chunks(seq).map_or_else(small, |chunks| chunks.iter().map(|chunk| chunk.len() as u64).sum()))
+        charge(self.outbox.large(seq).map_or_else(small, Large::len))
     }
 
     /// The slots of a route's names on this link.

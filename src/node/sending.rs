@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::body::BodyWriter;
 use super::client::{Client, Phase};
-use super::outbox::{Destination, Entry, Route, State};
+use super::outbox::{Destination, Entry, Large, Route, State};
 use super::receiving::Event;
 use super::segments::Place;
 use crate::error::Code;
@@ -130,17 +130,25 @@ impl Client {
             return self
                 .send_with(letter, |out| body.into_chunks().iter().for_each(|part| out.extend_from_slice(part)));
         }
-        let total = body.len() as u64;
-        self.check(total)?;
         if self.outgoing.is_full() {
             return Err(Code::QueueFull);
+        }
+        self.send_large(letter, Large::Chunks(body.into_chunks()))
+    }
+
+    /// Sends a large body that is written.
+    pub(super) fn send_large(&mut self, letter: Letter, body: Large) -> Result<u32, Code> {
+        let total = body.len();
+        if let Err(code) = self.check(total) {
+            self.discard(body);
+            return Err(code);
         }
         let route = self.targets[letter.target as usize].clone();
         let nowhere = Place { segment: u32::MAX, start: 0, len: 0 };
         let entry = self.entry(letter, &route, nowhere);
         let (correlation, seq) = (entry.correlation, self.outbox.next_seq());
         let to = self.destination(entry.kind, &route).clone();
-        self.outbox.push_large(entry, body.into_chunks());
+        self.outbox.push_large(entry, body);
         self.count(&to, charge(total));
         if !self.is_behind() {
             self.say(seq);
@@ -148,17 +156,29 @@ impl Client {
         Ok(correlation)
     }
 
+    /// Nobody needs this body any more.
+    fn discard(&mut self, body: Large) {
+        if let (Large::Shared(extent), Some(lane)) = (body, &mut self.lane) {
+            lane.free(extent);
+        }
+    }
+
     /// Tells the sender of a delivery that it reached nobody.
     pub fn refuse(&mut self, target: u32, correlation: u32, code: Code, text: &str) {
+        self.refuse_by(self.targets[target as usize].clone(), correlation, code, text);
+    }
+
+    /// The same by a route that has no number.
+    pub(super) fn refuse_by(&mut self, route: Rc<Route>, correlation: u32, code: Code, text: &str) {
         if self.phase == Phase::Closed || self.leave_sent {
             return;
         }
         // Few bytes, and somebody waits for them: they go even when the queue is full.
-        let (route, body) = (self.targets[target as usize].clone(), refusal(code, text));
+        let body = refusal(code, text);
         let (segment, out) = self.segments.aside();
         let place = Place { segment, start: out.len() as u32, len: body.len() as u32 };
         out.extend_from_slice(&body);
-        let letter = Letter { kind: kind::REFUSE, target, encoding: Encoding::Json, ask: None, correlation, now: 0 };
+        let letter = Letter { kind: kind::REFUSE, target: 0, encoding: Encoding::Json, ask: None, correlation, now: 0 };
         let (entry, seq) = (self.entry(letter, &route, place), self.outbox.next_seq());
         self.post(entry, charge(body.len() as u64));
         if !self.is_behind() {
@@ -208,10 +228,10 @@ impl Client {
     /// A message is settled, or will never be. Returns what it was, the first time.
     pub(super) fn settle(&mut self, seq: u64) -> Option<Entry> {
         let charge = self.charge_of(seq);
-        let large = self.outbox.chunks(seq).is_some();
-        let (state, entry) = self.outbox.settle(seq)?;
-        if !large {
-            self.segments.release(entry.place.segment);
+        let (state, entry, large) = self.outbox.settle(seq)?;
+        match large {
+            Some(body) => self.discard(body),
+            None => self.segments.release(entry.place.segment),
         }
         self.unsettled -= charge;
         let to = self.destination(entry.kind, &entry.route);

@@ -140,7 +140,7 @@ proptest! {
 
     #[test]
     fn hello_round_trips(session: u64, pid: u32, max_message: u64, id in "[^:\0]{1,60}", token in ".{0,80}") {
-        let hello = Hello { session, pid, max_message, id, token, secret: session ^ 1, epoch: max_message, heard: session, listens: pid };
+        let hello = Hello { session, pid, max_message, id, token, secret: session ^ 1, epoch: max_message, heard: session, listens: pid, lane: pid % 2 == 0 };
         let payload = payload(kind::HELLO, |out| hello.encode(out));
         prop_assert_eq!(Hello::decode(&payload), Ok(hello));
         // What came with resuming may be left out, but not cut.
@@ -293,6 +293,7 @@ fn names_are_bounded_where_they_come_in() {
             epoch: 0,
             heard: 0,
             listens: 0,
+            lane: false,
         };
         assert_eq!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_ok(), good);
     }
@@ -307,6 +308,7 @@ fn names_are_bounded_where_they_come_in() {
             epoch: 0,
             heard: 0,
             listens: 0,
+            lane: false,
         };
         assert!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_err());
     }

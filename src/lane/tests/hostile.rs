@@ -106,8 +106,10 @@ fn extents_outside_or_never_written_are_refused() {
         (u64::MAX, u64::MAX),
         (HEADER_LEN, u64::MAX),
         (extent.offset, extent.len + 8192),
+        (extent.offset + 8, 1),
+        (HEADER_LEN, 1),
     ] {
-        assert!(view.copy_to(Extent { offset, len }, &mut out).is_err(), "{offset} {len}");
+        assert!(view.copy_to(Extent { offset, len, ..extent }, &mut out).is_err(), "{offset} {len}");
     }
     assert_eq!(out, b"before");
     assert_eq!(get(&mut view, extent), pattern(1, 100_000));
@@ -120,14 +122,14 @@ fn extents_behind_a_hole_are_readable() {
     let mut unfinished = arena.writer(3_000_000).unwrap();
     unfinished.write(b"begun");
     // As if it were still being written.
-    let Extent { offset, .. } = unfinished.finish().unwrap();
+    let begun @ Extent { offset, .. } = unfinished.finish().unwrap();
     let hole = arena.writer(2_000_000).unwrap();
     std::mem::forget(hole);
     let extent = put(&mut arena, &pattern(2, 500_000));
     assert!(extent.offset > offset + 2_000_000);
     for _ in 0..3 {
         assert_eq!(get(&mut view, extent), pattern(2, 500_000));
-        assert!(view.copy_to(Extent { offset, len: 1_000_000 }, &mut Vec::new()).is_err());
+        assert!(view.copy_to(Extent { len: 1_000_000, ..begun }, &mut Vec::new()).is_err());
     }
 }
 
