@@ -41,8 +41,10 @@ impl Lane for SharedMemory {
         writer.finish()
     }
 
-    fn read(&mut self, extent: Extent) -> &[u8] {
-        self.arena.as_mut().map_or(&[], |arena| arena.bytes(extent))
+    fn read(&mut self, extent: Extent, out: &mut dyn Sink) {
+        if let Some(arena) = &mut self.arena {
+            out.write(arena.bytes(extent));
+        }
     }
 
     fn free(&mut self, extent: Extent) {

@@ -34,8 +34,8 @@ pub trait Lane: Debug {
     /// room for it, or it is none; `write` may have been called nevertheless.
     fn write(&mut self, most: usize, write: &mut dyn FnMut(&mut dyn Sink)) -> Option<Extent>;
 
-    /// A body that was written here.
-    fn read(&mut self, extent: Extent) -> &[u8];
+    /// Appends to `out` a body that was written here.
+    fn read(&mut self, extent: Extent, out: &mut dyn Sink);
 
     /// Nobody need read it any more; those who try find that it is gone.
     fn free(&mut self, extent: Extent);

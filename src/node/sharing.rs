@@ -86,7 +86,7 @@ impl Client {
     pub(super) fn copied_chunks(&mut self, extent: Extent) -> VecDeque<Bytes> {
         let mut body = self.body();
         if let Some(lane) = &mut self.lane {
-            body.write(lane.read(extent));
+            lane.read(extent, &mut body);
         }
         body.into_chunks()
     }

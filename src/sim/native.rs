@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use super::body;
 use super::cable::Cable;
+use super::lane::Memory;
 use super::ledger::Ledger;
 use super::random::Random;
 use crate::error::Code;
@@ -37,6 +38,11 @@ pub struct Native {
     wavers: bool,
     pub has_left: bool,
     now: u64,
+    /// Whether much of what it says is large.
+    bulky: bool,
+    /// Where that lies, and the number of its process there.
+    memory: Memory,
+    number: u64,
 }
 
 /// Bytes of one message that nodes take: more than bridges do.
@@ -44,13 +50,17 @@ const MAX_MESSAGE: u64 = 440_000;
 
 impl Native {
     /// A process that starts.
-    pub fn new(id: &str, random: &mut Random, ledger: &mut Ledger) -> Self {
+    pub fn new(id: &str, memory: &Memory, random: &mut Random, ledger: &mut Ledger) -> Self {
         let (session, secret) = (random.any() | 1, random.any());
         let max_pending = 8 << 20;
         let config = Config { id: id.to_owned(), session, secret, pid: 7, max_message: MAX_MESSAGE, max_pending };
         let (names, asks, owed, listens, present, wavers, has_left) = Default::default();
-        let (client, life) = (Client::new(config), ledger.begin(id, true));
-        Self { client, life, names, asks, owed, listens, present, wavers, has_left, now: 0 }
+        let (mut client, life) = (Client::new(config), ledger.begin(id, true));
+        let (number, bulky, memory) = (random.any(), random.chance(25), memory.clone());
+        if random.chance(80) {
+            client.use_lane(Box::new(memory.lane(number, random.chance(90))));
+        }
+        Self { client, life, names, asks, owed, listens, present, wavers, has_left, now: 0, bulky, memory, number }
     }
 
     // ---- the link -----------------------------------------------------------------------------------------------
@@ -195,7 +205,7 @@ impl Native {
             ledger.asks[ask].refused = true;
             return self.client.refuse(target, correlation, Code::NoListener, "no");
         }
-        let (number, bytes) = compose(self.life, (kind::REPLY, &to, ""), Some(ask), random, ledger);
+        let (number, bytes) = compose((self.life, self.bulky), (kind::REPLY, &to, ""), Some(ask), random, ledger);
         let letter = self.letter(kind::REPLY, target, None, correlation);
         if send(&mut self.client, letter, &bytes).is_err() {
             // It has no room for an answer, or is leaving: as the binding does, it says so.
@@ -218,7 +228,7 @@ impl Native {
             self.client.clear_targets();
         }
         let target = self.client.target(to, event);
-        let (number, bytes) = compose(self.life, (kind, to, event), None, random, ledger);
+        let (number, bytes) = compose((self.life, self.bulky), (kind, to, event), None, random, ledger);
         let letter = self.letter(kind, target, ask, 0);
         match send(&mut self.client, letter, &bytes) {
             Err(code) => ledger.not_sent(number, code),
@@ -279,6 +289,7 @@ impl Native {
 
     /// The process is gone, and nobody waits for its answers.
     pub fn die(&mut self, ledger: &mut Ledger) {
+        self.memory.end(self.number);
         ledger.end(self.life);
         for ask in self.asks.drain().map(|(_, ask)| ask) {
             ledger.asks[ask].dropped = true;
@@ -296,12 +307,15 @@ impl Native {
                 debts()
             );
         }
+        if self.client.pending() == 0 {
+            assert_eq!(self.memory.held(self.number), 0, "life {} has forgotten to free", self.life);
+        }
     }
 }
 
 /// A message with a body: mostly small, sometimes of many chunks, now and then too large.
 fn compose(
-    life: usize,
+    (life, bulky): (usize, bool),
     what: (u8, &str, &str),
     answers: Option<usize>,
     random: &mut Random,
@@ -309,6 +323,7 @@ fn compose(
 ) -> (usize, Vec<u8>) {
     let len = match random.below(100) {
         _ if what.0 == kind::ROSTER => 0,
+        0..20 if bulky => 65_000 + random.below(130_000),
         0 if answers.is_none() => 100_000 + random.below(350_000),
         0 => 100_000 + random.below(100_000),
         1..4 => 50_000 + random.below(30_000),
@@ -322,7 +337,5 @@ fn compose(
 }
 
 fn send(client: &mut Client, letter: Letter, body: &[u8]) -> Result<u32, Code> {
-    let mut writer = client.body();
-    writer.write(body);
-    client.send(letter, writer)
+    client.send_written(letter, body.len(), |sink| sink.write(body))
 }

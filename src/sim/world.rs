@@ -2,6 +2,7 @@
 
 use super::bridge::Bridge;
 use super::cable::Cable;
+use super::lane::Memory;
 use super::ledger::Ledger;
 use super::legacy::Legacy;
 use super::native::Native;
@@ -40,6 +41,7 @@ pub struct World {
     cables: Vec<Cable>,
     processes: Vec<Process>,
     ledger: Ledger,
+    memory: Memory,
     /// How troubled the run is: links break, nodes stall, bridges die.
     troubled: bool,
 }
@@ -53,19 +55,19 @@ impl World {
         let mut ledger = Ledger::new(limits.max_message);
         let count = 2 + random.below(5);
         let legacies = if random.chance(40) { random.below(3) } else { 0 };
-        let mut processes = Vec::new();
+        let (mut processes, memory) = (Vec::new(), Memory::default());
         for number in 0..count {
             let id = format!("n{number}");
             let speaks = if number + 1 < count && number < legacies {
                 Speaks::Legacy(Legacy::new(&id))
             } else {
-                Speaks::Native(Box::new(Native::new(&id, &mut random, &mut ledger)))
+                Speaks::Native(Box::new(Native::new(&id, &memory, &mut random, &mut ledger)))
             };
             processes.push(Process { id, cable: None, stalled: false, speaks });
         }
         let bridge = Some(Bridge::new(limits, 1, 0, &mut ledger));
         let (cables, troubled) = (Vec::new(), random.chance(80));
-        Self { random, now: 0, limits, bridge, bridges: 1, cables, processes, ledger, troubled }
+        Self { random, now: 0, limits, bridge, bridges: 1, cables, processes, ledger, memory, troubled }
     }
 
     /// A whole life of the bus, from the first node to the last.
@@ -210,7 +212,7 @@ impl World {
             && (native.has_left || (self.troubled && self.random.chance(15)))
         {
             native.die(&mut self.ledger);
-            **native = Native::new(&process.id, &mut self.random, &mut self.ledger);
+            **native = Native::new(&process.id, &self.memory, &mut self.random, &mut self.ledger);
         }
         let cable = Cable::new(bridge.accept(self.now));
         match &mut process.speaks {
