@@ -53,7 +53,7 @@ export class BusybodyError extends Error {
  * | `ERR_DUPLICATE_NODE` | the id is taken (message starts with "duplicate-node") |
  * | `ERR_NO_LISTENER` | the node is there, but nothing listens for that event |
  * | `ERR_NO_METHOD` | the bridge has no such rpc method |
- * | `ERR_NODE_LEFT` | the other side left or died before it replied |
+ * | `ERR_NODE_LEFT` | the other side left or died before it replied or acknowledged; it may have heard |
  * | `ERR_TIMEOUT` | no reply within `replyTimeout` |
  * | `ERR_NO_BRIDGE` | the first connection failed `maxConnectionAttempts` times |
  * | `ERR_CLOSED` | the node has left, or the bus was closed |
@@ -66,7 +66,7 @@ export class BusybodyError extends Error {
  * | `ERR_PROTOCOL` | the other side does not speak the protocol, or speaks a version that we do not |
  * | `ERR_UNAUTHORIZED` | wrong uid, token or certificate |
  * | `ERR_INSECURE` | refuses to listen beyond this machine without token or TLS |
- * | `ERR_SLOW_NODE` | cut off: did not read for `stallTimeout` while its queue was full |
+ * | `ERR_SLOW_NODE` | cut off: read nothing for `stallTimeout` while others waited; in 'disconnect', it rejoins by itself |
  * | `ABORT_ERR` | the signal given to {@link Node.with} was aborted |
  */
 export type ErrorCode =
@@ -123,15 +123,21 @@ export interface Address {
 export interface Limits {
   /** Bytes of one message, its attachments included; more is ERR_TOO_LARGE. Default 64 MiB (67 108 864). */
   maxMessage?: number;
-  /** Bytes that may wait for one peer; more is ERR_QUEUE_FULL. Default 64 MiB (67 108 864). */
+  /**
+   * Bytes that may wait: on a bridge for one node, in a node for all receivers together (more is ERR_QUEUE_FULL).
+   * Default 64 MiB (67 108 864).
+   */
   maxPending?: number;
-  /** Milliseconds a peer may leave a full queue unread before it is cut (ERR_SLOW_NODE). Default 10 000. */
+  /** Milliseconds a peer may read nothing while others wait for it, before it is cut (ERR_SLOW_NODE). Default 10 000. */
   stallTimeout?: number;
 }
 
 /** Settings of a {@link Bridge}. Options that it does not know are named once in a process warning. */
 export interface BridgeOptions extends Address, Limits {
-  /** Milliseconds a node that lost its link keeps its place and its messages. Default 5 000. */
+  /**
+   * Milliseconds a node that lost its link keeps its place and its messages; and those that a bridge which takes over
+   * from another waits for its nodes. Default 5 000.
+   */
   resumeTimeout?: number;
   /** File mode of the Unix socket. Default 0o600: this user alone. */
   mode?: number;
@@ -146,8 +152,8 @@ export interface NodeOptions extends Address, Limits {
   /** Tries for the FIRST connection. Default 5. Afterwards a lost link is retried until {@link Node.leave}. */
   maxConnectionAttempts?: number;
   /**
-   * 'auto': when no bridge is alive at the address, this process hosts it, and takes over when the host dies.
-   * 'require': there must be one. Default: 'auto' when no address is given, else 'require'.
+   * 'auto': when no bridge is alive at the address, this process hosts it, and takes over when the host dies or
+   * leaves; of several one does. 'require': there must be one. Default: 'auto' when no address is given, else 'require'.
    */
   bridge?: 'auto' | 'require';
   /** Milliseconds until a missing reply is ERR_TIMEOUT. Default 30 000; 0: for ever. */
@@ -205,7 +211,10 @@ export interface Undeliverable {
   target: string;
   /** The event's name. */
   event: string;
-  /** Why: an {@link ErrorCode}. */
+  /**
+   * Why: an {@link ErrorCode}. With ERR_NODE_LEFT (the receiver is gone) and ERR_CLOSED (this node is) it may have
+   * arrived.
+   */
   code: any;
 }
 
@@ -231,7 +240,7 @@ export interface BridgeEvents {
   close: [];
   /** A node joined. */
   'node:join': [node: NodeInfo];
-  /** A node left, or was given up; the reason is in words. */
+  /** A node left, or was given up: 'left', 'died', 'timeout', 'cut' or 'replaced'. */
   'node:leave': [node: NodeInfo, reason: string];
   /** A call of a method that has no handler. Without a listener it fails with ERR_NO_METHOD. */
   rpc: [call: RpcCall];
@@ -244,13 +253,13 @@ export interface BridgeEvents {
 export interface NodeEvents {
   /** Connected, for the first time. */
   connect: [];
-  /** The link was lost, and why if that is known; it is being retried. */
+  /** The link was lost, and why (ERR_SLOW_NODE: this node was cut off); it is being retried. */
   disconnect: [err?: BusError];
   /** The link is there again; what was not settled has been sent again, once. */
   reconnect: [];
-  /** What was pending has gone down: send on after `needDrain`. */
+  /** No receiver is full any more, and little is pending: send on after `needDrain`. */
   drain: [];
-  /** The bus was ended, with the values given to {@link Bridge.close}; or this node left, without any. */
+  /** The bus was ended, with the values given to {@link Bridge.close}. */
   close: [...data: any[]];
   /** {@link Node.leave} was forced. */
   'leave.force': [];
@@ -260,9 +269,12 @@ export interface NodeEvents {
   'error.reconnect': [err: BusError];
   /** A message without a callback could not be delivered. */
   undeliverable: [message: Undeliverable];
-  /** A node joined the bus. */
+  /** A node joined the bus. One that comes back in time, or over from another bridge, was there all along. */
   'node:join': [node: NodeInfo];
-  /** A node left the bus, or was given up; the reason is in words. */
+  /**
+   * A node left the bus, or was given up: 'left'; 'died', its process ended; 'timeout', it did not come back within
+   * `resumeTimeout`; 'cut', it did not read; 'replaced', another process took its id while its link was broken.
+   */
   'node:leave': [node: NodeInfo, reason: string];
 }
 
@@ -298,6 +310,8 @@ export interface BridgeStats {
   unauthorized: number;
   /** Nodes cut because they did not read. */
   cut: number;
+  /** Nodes that lost their link and took their place again. */
+  resumed: number;
 }
 
 /**
@@ -372,7 +386,10 @@ export function createBridge(callback?: ReadyCallback): Bridge;
  * as `(...args, reply)`. Make one with {@link createNode}; see {@link NodeEvents} for the events of its own.
  *
  * What is sent before it is connected goes out once it is. As long as both processes live every message arrives once
- * and in order, even when links drop.
+ * and in order, even when links drop, or the bridge is killed and another process takes over.
+ *
+ * Keep a reference to it: a node that nothing refers to, nothing listens to and no call of which waits leaves the bus when
+ * the garbage collector finds it, with a process warning (BUSYBODY_DROPPED) the first time.
  */
 export class Node extends TypedEmitter<NodeEvents> {
   /**
@@ -461,13 +478,17 @@ export class Node extends TypedEmitter<NodeEvents> {
   /** Ids and facts of all nodes on the bus, this one too. Rejects as {@link Node.request} does. */
   nodes(): Promise<NodeInfo[]>;
 
-  /** Bytes handed over and not yet settled by the receivers. */
+  /** Bytes handed over and not yet settled by the receivers; each message counts 64 besides its own. */
   readonly pending: number;
-  /** Whether it is time to wait for 'drain' before sending more. */
+  /**
+   * Whether it is time to wait for 'drain' before sending more: more than 2 MiB are pending for one receiver, or half of
+   * `maxPending` in all.
+   */
   readonly needDrain: boolean;
 
   /**
-   * Leaves the bus. Everything sent before is delivered first (receivers get five seconds to take it). Idempotent.
+   * Leaves the bus. Everything sent before is delivered first, over another link if this one breaks; receivers get five
+   * seconds to take it. What is not settled then is 'undeliverable' with ERR_CLOSED. Idempotent.
    * @param force at once, with 'leave.force': what is not delivered yet is given up, and calls without a reply fail
    *   with ERR_CLOSED
    */

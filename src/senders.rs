@@ -1,7 +1,7 @@
 //! What somebody has got of whom: after a lost link senders say again what may not have arrived, and what did is dropped.
 
-use std::cell::Cell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 /// Senders remembered for sure. As many more are remembered that were heard of before these; of a sender that is
@@ -16,22 +16,61 @@ pub struct Sender {
     pub session: u64,
     /// Number of the last message that came from it.
     last: Cell<u64>,
+    /// Runs of numbers that came, the last one open: numbers between them went to others.
+    runs: RefCell<VecDeque<Run>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    last: u64,
+}
+
+/// Runs remembered of one sender, 16 KiB of them: far more than it has unsettled at a time.
+const MAX_RUNS: usize = 1024;
+
+/// What a message with some number is, for somebody who hears it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It has not come before, nor has a later one.
+    New,
+    /// It has come.
+    Old,
+    /// A later one has come, and this one has not: it was said when it could not come, and comes too late.
+    Late,
 }
 
 impl Sender {
     /// Nothing has come from it yet.
     pub fn new(id: Rc<str>, session: u64) -> Rc<Self> {
-        Rc::new(Self { id, session, last: Cell::new(0) })
+        Rc::new(Self { id, session, last: Cell::new(0), runs: RefCell::default() })
     }
 
-    /// Whether message `seq` has come already.
-    pub fn has_said(&self, seq: u64) -> bool {
-        seq <= self.last.get() && self.session != 0
+    /// What message `seq` would be if it came now.
+    pub fn news(&self, seq: u64) -> News {
+        if seq > self.last.get() || self.session == 0 {
+            return News::New;
+        }
+        let runs = self.runs.borrow();
+        let holds = |run: &Run| (run.first..=run.last).contains(&seq);
+        // Of what is forgotten nothing is said again.
+        let forgotten = runs.front().is_none_or(|oldest| seq < oldest.first && runs.len() == MAX_RUNS);
+        if forgotten || runs.iter().rev().any(holds) { News::Old } else { News::Late }
     }
 
-    /// Message `seq` has come.
+    /// Message `seq`, the latest, has come.
     pub fn said(&self, seq: u64) {
-        self.last.set(seq);
+        let before = self.last.replace(seq);
+        let mut runs = self.runs.borrow_mut();
+        match runs.back_mut() {
+            Some(run) if before + 1 == seq => run.last = seq,
+            _ => {
+                if runs.len() == MAX_RUNS {
+                    runs.pop_front();
+                }
+                runs.push_back(Run { first: seq, last: seq });
+            }
+        }
     }
 
     /// Number of the last message that came.
@@ -74,9 +113,21 @@ mod tests {
         let mut senders = Senders::default();
         let id: Rc<str> = "ann".into();
         senders.get(&id, 1).said(7);
-        assert!(senders.get(&id, 1).has_said(7) && !senders.get(&id, 1).has_said(8));
-        assert!(!senders.get(&id, 2).has_said(1), "another process with its id begins anew");
-        assert!(!senders.get(&"ben".into(), 1).has_said(1), "nobody speaks for another");
+        assert_eq!((senders.get(&id, 1).news(7), senders.get(&id, 1).news(8)), (News::Old, News::New));
+        assert_eq!(senders.get(&id, 2).news(1), News::New, "another process with its id begins anew");
+        assert_eq!(senders.get(&"ben".into(), 1).news(1), News::New, "nobody speaks for another");
+    }
+
+    #[test]
+    fn what_comes_too_late_is_told_from_what_has_come() {
+        let sender = Sender::new("ann".into(), 1);
+        [3, 4, 5, 9].into_iter().for_each(|seq| sender.said(seq));
+        let news: Vec<News> = (1..=10).map(|seq| sender.news(seq)).collect();
+        use News::{Late, New, Old};
+        assert_eq!(news, [Late, Late, Old, Old, Old, Late, Late, Late, Old, New]);
+        (10..10_000).step_by(2).for_each(|seq| sender.said(seq));
+        assert!(sender.runs.borrow().len() <= MAX_RUNS);
+        assert_eq!((sender.news(9_998), sender.news(9_997), sender.news(1)), (Old, Late, Old));
     }
 
     #[test]
@@ -87,7 +138,7 @@ mod tests {
         for session in 2..REMEMBERED as u64 {
             senders.get(&id, session);
         }
-        assert!(senders.get(&id, 1).has_said(7));
+        assert_eq!(senders.get(&id, 1).news(7), News::Old);
         for session in 2..4 * REMEMBERED as u64 {
             senders.get(&id, session);
         }

@@ -22,11 +22,20 @@ class Conversation {
     this.#actors.get(name).socket.write(bytes);
   }
 
-  /** The next bytes that the bridge sends to `name`, as many as expected; null stands for any byte. */
+  /** The next bytes that the bridge sends to `name`, as many as expected; null stands for any byte. Returns them. */
   async hear(name, expected, where) {
     const got = await this.#actors.get(name).take(expected.length);
     const masked = expected.map((byte, i) => byte ?? got[i]);
     assert.equal(hex(got), hex(masked), `bridge → ${name}: ${where}`);
+    return got;
+  }
+
+  /** The connection breaks, and nothing was said that the page does not have; `name` speaks next on another. */
+  breaks(name) {
+    const { socket, unread } = this.#actors.get(name);
+    assert.equal(hex(unread), '', `bridge → ${name}, unread`);
+    socket.destroy();
+    this.#actors.delete(name);
   }
 
   /** The next message that ends with NUL. */

@@ -128,6 +128,7 @@ impl Core {
     /// to end.
     pub fn flush_blocking(&self) {
         self.ending.set(true);
+        self.client.borrow_mut().hurry();
         if !self.write_with(|link, slices| link.write_blocking(slices), usize::MAX) {
             // Whoever takes nothing for so long must not delay the end with each further message.
             self.detach();
@@ -256,10 +257,10 @@ impl Core {
         self.deliver_to(&entered);
         while let Some(frame) = frames.next()? {
             let event = self.client.borrow_mut().handle_frame(&frame)?;
+            self.deliver_to(&entered);
             if let Some(event) = event {
                 entered.deliver(event);
             }
-            self.deliver_to(&entered);
             if self.link.borrow().is_none() {
                 // A listener ended the link, or the node.
                 break;

@@ -75,6 +75,8 @@ impl Router {
         let member = &mut self.members[key.place as usize];
         let away = member.away.take();
         self.away -= usize::from(away.is_some());
+        // It says anew what it listens for, which may have changed while it was away.
+        self.forget_interests(key);
         self.forgive_all(key);
         self.forget_keeper(key);
         self.ask_again(key);

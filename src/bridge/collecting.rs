@@ -11,8 +11,10 @@ use super::member::{Member, MemberKey};
 use super::router::Router;
 use super::settling::InFlight;
 use super::symbols::Symbol;
+use crate::error::Code;
+use crate::senders::News;
 use crate::wire::control::charge;
-use crate::wire::frame::{Head, flag};
+use crate::wire::frame::{Encoding, Head, flag, kind, refusal};
 
 /// For whom a message is put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,6 +155,9 @@ impl Router {
         in_flight: InFlight,
     ) {
         if self.has_seen(sender, reader, head.seq) {
+            if reader == Reader::Host && head.asks() && head.seq <= self.members[sender.place as usize].unanswered {
+                self.refuse_lost_call(sender, &head, event);
+            }
             return self.settlements.frame(in_flight);
         }
         match reader {
@@ -168,6 +173,12 @@ impl Router {
             }
             Reader::Legacy(_) => self.settlements.frame(in_flight),
         }
+    }
+
+    /// The host has been called, and its answer went to nobody.
+    fn refuse_lost_call(&mut self, caller: MemberKey, head: &Head, method: Option<Symbol>) {
+        let body = refusal(Code::NodeLeft, "the call was made, but its answer was lost").into();
+        self.push_from_bridge(caller, kind::REFUSE, head.correlation, method, Encoding::Json, body);
     }
 
     /// Whether a reader got this message before: what a node says again is not for those who have it.
@@ -188,11 +199,11 @@ impl Router {
             }
         };
         let sender = heard.get(self.symbols.name(id), session);
-        let seen = sender.has_said(seq);
-        if !seen {
+        let news = sender.news(seq) == News::New;
+        if news {
             sender.said(seq);
         }
-        seen
+        !news
     }
 
     /// A message that was coming by `stream`, and what waits behind it, will be said again.

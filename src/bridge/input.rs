@@ -100,6 +100,11 @@ impl Router {
             Ok(key) => {
                 // Whoever comes back too late was given up, here or on the bridge before.
                 self.welcome(link, hello.epoch == 0 || (from_elsewhere && self.grace.is_some()));
+                if hello.epoch == self.welcome.epoch {
+                    let caller =
+                        self.callers.get(self.symbols.name(self.members[key.place as usize].id), hello.session);
+                    self.members[key.place as usize].unanswered = caller.last();
+                }
                 if from_elsewhere && hello.listens > 0 {
                     self.members[key.place as usize].expected = hello.listens;
                     self.not_ready.push(key);

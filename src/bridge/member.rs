@@ -31,6 +31,8 @@ pub struct Member {
     pub info: NodeInfo,
     /// Events it is about to say that it listens for: until then what is for it is owed.
     pub expected: u32,
+    /// Calls of the host up to this number were made before its place was given up: their answers are lost.
+    pub unanswered: u64,
     /// Whether it was on no other bridge before: whoever asked its id on an older one asked somebody else.
     pub fresh: bool,
     /// Events it listens for.

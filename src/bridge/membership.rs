@@ -64,6 +64,7 @@ impl Router {
             link: Some(link),
             info,
             expected: 0,
+            unanswered: 0,
             fresh,
             interests,
             askers,
@@ -96,13 +97,11 @@ impl Router {
         self.forgive_all(key);
         self.forget_keeper(key);
         self.forget_collector(key);
+        self.forget_interests(key);
         let mut member = self.members.remove(key.place as usize);
         self.away -= usize::from(member.away.is_some());
         self.not_ready.retain(|&other| other != key);
         self.by_id.remove(&member.id);
-        for event in std::mem::take(&mut member.interests) {
-            self.interests.unlisten(key, event, &mut self.symbols);
-        }
         self.interests.forget(key);
         let mut senders = std::mem::take(&mut member.askers);
         senders.extend(member.owed.senders());
@@ -115,6 +114,12 @@ impl Router {
         }
         self.tell_of_departure(&member, departure, senders);
         self.symbols.release(member.id);
+    }
+
+    pub(super) fn forget_interests(&mut self, key: MemberKey) {
+        for event in std::mem::take(&mut self.members[key.place as usize].interests) {
+            self.interests.unlisten(key, event, &mut self.symbols);
+        }
     }
 
     fn tell_of_departure(&mut self, member: &Member, departure: Departure, senders: FxHashSet<MemberKey>) {

@@ -3,6 +3,7 @@
 pub use super::link::{LinkKey, Peer};
 pub use super::member::Departure;
 use super::router::Router;
+use std::collections::BTreeSet;
 
 impl Router {
     /// What is left when everyone has gone: should be nothing.
@@ -25,6 +26,11 @@ impl Router {
             ("bytes of calls", self.host_pending),
         ];
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Who is on the bus.
+    pub fn ids(&self) -> BTreeSet<String> {
+        self.members.iter().map(|(_, member)| member.info.id.clone()).collect()
     }
 
     /// Who owes what to whom, for people to read.

@@ -31,6 +31,7 @@ mod tests;
 use crate::wire::lane::{Extent, Offer};
 #[cfg(test)]
 use arena::Arena;
+#[cfg(feature = "napi")]
 pub use shared::SharedMemory;
 #[cfg(test)]
 use view::View;

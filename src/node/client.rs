@@ -84,6 +84,8 @@ pub struct Client {
     pub(super) bridge: Rc<Destination>,
     /// The next message to be said on this link, while there are some that were not.
     pub(super) replay: Option<u64>,
+    /// The highest number that was ever said.
+    pub(super) said: u64,
     /// Destinations that lack what was kept back from them, or lost.
     pub(super) catching_up: VecDeque<Rc<Destination>>,
     pub(super) reader: FrameReader,
@@ -109,6 +111,8 @@ pub struct Client {
     pub(super) received: u64,
     pub(super) acknowledged: u64,
     pub(super) leaving: bool,
+    /// Whether nothing is kept back.
+    pub(super) hurries: bool,
     pub(super) leave_sent: bool,
     /// Whether LEAVE waits until all is settled.
     pub(super) patient: bool,
@@ -134,6 +138,7 @@ impl Client {
             everyone: Rc::new(Destination::new(nobody.clone())),
             bridge: Rc::new(Destination::new(nobody.clone())),
             replay: None,
+            said: 0,
             catching_up: VecDeque::new(),
             reader: FrameReader::default(),
             preamble: None,
@@ -153,6 +158,7 @@ impl Client {
             received: 0,
             acknowledged: 0,
             leaving: false,
+            hurries: false,
             leave_sent: false,
             patient: true,
             events: VecDeque::new(),
@@ -226,6 +232,13 @@ impl Client {
     /// Leaves without waiting any longer: what the bridge has it still delivers.
     pub fn insist_on_leaving(&mut self) {
         self.patient = false;
+    }
+
+    /// The process is about to end: nothing is kept back any more, whoever has no room for it.
+    pub fn hurry(&mut self) {
+        self.hurries = true;
+        let kept: Vec<_> = self.destinations.iter().filter(|to| to.kept_from.get().is_some()).cloned().collect();
+        kept.iter().for_each(|to| self.catch_up(to));
     }
 
     /// Says goodbye at once, if that is possible; whatever waits is not said.

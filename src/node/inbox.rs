@@ -204,6 +204,18 @@ impl Inbox {
         Ok(self.release(key))
     }
 
+    /// Message `seq` of a sender comes. It says everything in order, so what is lost before it does not concern this node
+    /// any more: it will not be said again. Returns what waited for that.
+    pub fn pass(&mut self, sender: &Rc<Sender>, seq: u64) -> Vec<Held> {
+        let key = Rc::as_ptr(sender);
+        let Some(queue) = self.queues.get_mut(&key).filter(|queue| queue.sender.session != 0) else {
+            return Vec::new();
+        };
+        let before = queue.messages.len();
+        queue.messages.retain(|held| !held.lost || held.head.seq >= seq);
+        if queue.messages.len() < before { self.release(key) } else { Vec::new() }
+    }
+
     /// The sender is gone: what it had begun and lost will not be said again. Returns what waited for that.
     pub fn gone(&mut self, is_gone: impl Fn(&Sender) -> bool) -> Vec<Held> {
         let gone = self.queues.iter().filter(|(_, queue)| is_gone(&queue.sender));
@@ -400,6 +412,19 @@ mod tests {
         inbox.open(head(1), names(), 8, 4).unwrap();
         assert!(inbox.chunk(8, b"abcd", None).unwrap().is_empty());
         assert_eq!(seqs(&inbox.chunk(7, b"abcd", None).unwrap()), [1]);
+    }
+
+    #[test]
+    fn nobody_waits_for_what_is_passed_over_when_all_is_said_again() {
+        let names = names();
+        let sender = names().0.sender.unwrap();
+        let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+        inbox.open(head(1), names(), 7, 4).unwrap();
+        inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+        inbox.link_lost();
+        assert!(inbox.pass(&sender, 1).is_empty(), "it may come");
+        assert_eq!(seqs(&inbox.pass(&sender, 2)), [2]);
+        assert!(inbox.is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::inbox::{End, Held};
 use super::requests::Expired;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
-use crate::senders::Sender;
+use crate::senders::{News, Sender};
 use crate::wire::control::{
     Gone, Settled, Welcome, close_encoding, decode_about, decode_name, decode_number, decode_peer, decode_reject,
     put_number,
@@ -117,7 +117,7 @@ impl Client {
         self.inbox.filled(stream, count).into_iter().try_for_each(|held| self.release(held))
     }
 
-    /// One frame; at most one event comes of it directly, others by [`poll_event`](Self::poll_event).
+    /// One frame; at most one event comes of it directly, others before it by [`poll_event`](Self::poll_event).
     ///
     /// # Errors
     /// As [`frames`](Self::frames).
@@ -246,41 +246,25 @@ impl Client {
     }
 
     fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
-        let sender = if head.flags & flag::OWN != 0 {
-            Some(&self.own)
-        } else if head.flags & flag::BRIDGE != 0 || head.peer == 0 {
-            None
-        } else {
-            self.names.get(head.peer)?.sender.as_ref()
-        };
-        if let (true, Some(sender)) = (head.is_shared(), sender) {
-            let sender = sender.clone();
-            if sender.has_said(head.seq) {
-                return Ok(None);
-            }
-            let body = self.fetch(head, &sender, body)?;
-            return body.map_or(Ok(None), |body| self.in_turn(head, Some(&sender), body));
+        if !self.inbox.is_empty() {
+            self.pass_over(&head)?;
         }
-        let is_new = sender.is_none_or(|sender| !sender.has_said(head.seq));
+        let news = self.sender_of(&head)?.map_or(News::New, |sender| sender.news(head.seq));
         if head.is_large() {
-            return self.open_large(head, body, is_new).map(|()| None);
+            self.open_large(head, body, news)?;
         }
-        if !is_new {
+        if news == News::Late {
+            self.refuse_late(&head)?;
+        }
+        if head.is_large() || news != News::New {
             return Ok(None);
         }
-        if let Some(sender) = sender
-            && (self.inbox.is_empty() || !self.inbox.holds(sender))
-        {
-            sender.said(head.seq);
-            return self.event(head, Payload::Borrowed(body));
+        let mut body = Payload::Borrowed(body);
+        if head.is_shared() {
+            let Some(fetched) = self.fetch(&head, body.bytes())? else { return Ok(None) };
+            body = Payload::Owned(fetched);
         }
-        let sender = sender.cloned();
-        self.in_turn(head, sender.as_ref(), Payload::Borrowed(body))
-    }
-
-    /// A whole message that is new: behind a large one of its sender that is not whole it waits.
-    fn in_turn<'a>(&mut self, head: Head, sender: Option<&Rc<Sender>>, body: Payload<'a>) -> Result<Option<Event<'a>>> {
-        if let Some(sender) = sender {
+        if let Some(sender) = self.sender_of(&head)? {
             if !self.inbox.is_empty() && self.inbox.holds(sender) {
                 let names = self.names_of(&head)?;
                 let released = self.inbox.wait(head, names, body);
@@ -291,12 +275,39 @@ impl Client {
         self.event(head, body)
     }
 
-    fn open_large(&mut self, head: Head, opening: &[u8], is_new: bool) -> Result<()> {
+    /// A message was said when this node was not there, and comes behind later ones: its order is lost, so it is refused.
+    fn refuse_late(&mut self, head: &Head) -> Result<()> {
+        if head.kind == kind::MESSAGE {
+            let (from, event) = self.names_of(head)?;
+            let text = format!("unknown-node: '{}' was not there when this was said", self.config.id);
+            self.refuse_to(&from.text, &event.text, head.correlation, Code::UnknownNode, &text);
+        }
+        Ok(())
+    }
+
+    /// Who says a message that is numbered; `None`: it is not.
+    pub(super) fn sender_of(&self, head: &Head) -> Result<Option<&Rc<Sender>>> {
+        Ok(if head.flags & flag::OWN != 0 {
+            Some(&self.own)
+        } else if head.flags & flag::BRIDGE != 0 || head.peer == 0 {
+            None
+        } else {
+            self.names.get(head.peer)?.sender.as_ref()
+        })
+    }
+
+    fn pass_over(&mut self, head: &Head) -> Result<()> {
+        let Some(sender) = self.sender_of(head)?.cloned() else { return Ok(()) };
+        let released = self.inbox.pass(&sender, head.seq);
+        released.into_iter().try_for_each(|held| self.release(held))
+    }
+
+    fn open_large(&mut self, head: Head, opening: &[u8], news: News) -> Result<()> {
         let (stream, total) = decode_large_head(opening)?;
         if total > self.config.max_message {
             return Err(malformed("a message larger than this node said it takes"));
         }
-        if !is_new {
+        if news != News::New {
             self.inbox.ignore(stream, total);
             return Ok(());
         }

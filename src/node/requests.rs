@@ -110,7 +110,7 @@ impl Requests {
     }
 
     /// Ends some, in the order they were made.
-    pub fn end_where(&mut self, ends: impl Fn(&Request) -> bool) -> Vec<u32> {
+    pub fn end_where(&mut self, mut ends: impl FnMut(&Request) -> bool) -> Vec<u32> {
         let mut ended: Vec<(u64, u32)> = self
             .waiting
             .iter()

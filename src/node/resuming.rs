@@ -93,15 +93,25 @@ impl Client {
         Ok(())
     }
 
-    /// Questions that had been heard, and whose answers will not come: the other bridge's own, and all if this node had
-    /// been given up.
+    /// Questions that may have been heard, and whose answers will not come: those to the other bridge's own process, and
+    /// all if this node had been given up.
     fn give_up_answers(&mut self, kept: bool, another_bridge: bool) {
-        let outbox = &self.outbox;
-        let lost = |to: &str, seq| (!kept || (another_bridge && to.is_empty())) && outbox.get(seq).is_none();
-        for correlation in self.requests.end_where(|request| lost(&request.to, request.seq)) {
+        let (outbox, said) = (&self.outbox, self.said);
+        let lost = |to: &str, seq| {
+            let host_is_gone = another_bridge && to.is_empty() && outbox.get(seq).is_none();
+            host_is_gone || (!kept && seq <= said)
+        };
+        let mut given_up = Vec::new();
+        for correlation in self.requests.end_where(|request| {
+            let lost = lost(&request.to, request.seq);
+            given_up.extend(lost.then_some(request.seq));
+            lost
+        }) {
             let text = "the bridge was lost before the reply came".to_owned();
             self.events.push_back(Event::Failed { correlation, code: Code::NodeLeft, text });
         }
+        // Nobody is to hear them now who did not before.
+        given_up.into_iter().for_each(|seq| drop(self.settle(seq)));
     }
 
     /// Asks to be told of the absence of all of whom something is awaited.

@@ -79,8 +79,8 @@ impl Client {
         for seq in lacking {
             let charge = self.charge_of(seq);
             let large = self.takes_chunks(seq, &destination);
-            let too_much = said > 0 && said + charge > self.window;
-            if too_much || destination.has_no_room(charge, self.window) || (large && self.outgoing.is_full()) {
+            let too_much = said > 0 && said + charge > self.window && !self.hurries;
+            if too_much || self.has_no_room(&destination, charge) || (large && self.outgoing.is_full()) {
                 self.keep_back(&destination, seq);
                 break;
             }
@@ -146,6 +146,7 @@ impl Client {
 
     fn note_sent(&mut self, seq: u64, place: Place, before: State) {
         let charge = self.charge_of(seq);
+        self.said = self.said.max(seq);
         let Some(entry) = self.outbox.get_mut(seq) else { return };
         (entry.place, entry.state) = (place, State::Sent);
         let (kind, route) = (entry.kind, entry.route.clone());

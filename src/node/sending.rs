@@ -30,10 +30,15 @@ pub struct Letter {
 impl Client {
     /// A number for "node:event", for use in [`Letter`]s; either may be empty. Numbers count up from 0.
     pub fn target(&mut self, node: &str, event: &str) -> u32 {
+        let route = self.route(node, event);
+        self.targets.push(route);
+        self.targets.len() as u32 - 1
+    }
+
+    fn route(&mut self, node: &str, event: &str) -> Rc<Route> {
         let to = self.destinations.get(node);
         let (slots, generation) = Default::default();
-        self.targets.push(Rc::new(Route { event: event.into(), to, slots, generation }));
-        self.targets.len() as u32 - 1
+        Rc::new(Route { event: event.into(), to, slots, generation })
     }
 
     /// Forgets all targets; numbers start from 0 again.
@@ -104,6 +109,7 @@ impl Client {
             self.keep_back(&to, self.outbox.next_seq());
         }
         if entry.state == State::Sent {
+            self.said = self.outbox.next_seq();
             to.sent.set(to.sent.get() + charge);
         }
         self.segments.keep(entry.place.segment);
@@ -113,7 +119,7 @@ impl Client {
 
     /// Whether a destination that can be kept waiting has to be.
     pub(super) fn has_no_room(&self, to: &Destination, charge: u64) -> bool {
-        !to.node.is_empty() && to.has_no_room(charge, self.window)
+        !to.node.is_empty() && !self.hurries && to.has_no_room(charge, self.window)
     }
 
     /// A body to be written and then sent.
@@ -165,11 +171,17 @@ impl Client {
 
     /// Tells the sender of a delivery that it reached nobody.
     pub fn refuse(&mut self, target: u32, correlation: u32, code: Code, text: &str) {
-        self.refuse_by(self.targets[target as usize].clone(), correlation, code, text);
+        let route = self.targets[target as usize].clone();
+        self.refuse_by(&route, correlation, code, text);
     }
 
-    /// The same by a route that has no number.
-    pub(super) fn refuse_by(&mut self, route: Rc<Route>, correlation: u32, code: Code, text: &str) {
+    /// The same, by name.
+    pub(super) fn refuse_to(&mut self, node: &str, event: &str, correlation: u32, code: Code, text: &str) {
+        let route = self.route(node, event);
+        self.refuse_by(&route, correlation, code, text);
+    }
+
+    fn refuse_by(&mut self, route: &Rc<Route>, correlation: u32, code: Code, text: &str) {
         if self.phase == Phase::Closed || self.leave_sent {
             return;
         }
@@ -178,8 +190,9 @@ impl Client {
         let (segment, out) = self.segments.aside();
         let place = Place { segment, start: out.len() as u32, len: body.len() as u32 };
         out.extend_from_slice(&body);
-        let letter = Letter { kind: kind::REFUSE, target: 0, encoding: Encoding::Json, ask: None, correlation, now: 0 };
-        let (entry, seq) = (self.entry(letter, &route, place), self.outbox.next_seq());
+        let (kind, encoding) = (kind::REFUSE, Encoding::Json);
+        let letter = Letter { kind, target: 0, encoding, ask: None, correlation, now: 0 };
+        let (entry, seq) = (self.entry(letter, route, place), self.outbox.next_seq());
         self.post(entry, charge(body.len() as u64));
         if !self.is_behind() {
             self.say(seq);

@@ -5,17 +5,16 @@
 //! written for it is then said in chunks, copied from the memory in which it stays until it is settled.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::client::Client;
 use super::lane::{Copied, Sink};
-use super::outbox::{Destination, Large, Route};
-use super::receiving::{Event, Payload};
+use super::outbox::{Destination, Large};
+use super::receiving::Event;
 use super::sending::Letter;
 use crate::error::{Code, Result};
-use crate::senders::Sender;
+use crate::pool::Lease;
 use crate::wire::frame::{Head, MAX_INLINE, kind, malformed};
 use crate::wire::lane::{Extent, LaneFrame, Offer, Shared};
 
@@ -132,10 +131,11 @@ impl Client {
         Ok(())
     }
 
-    /// A new message whose body lies in its sender's memory: copied now, for later it may be gone. `None`: there is
-    /// nothing to be delivered.
-    pub(super) fn fetch<'a>(&mut self, head: Head, sender: &Sender, body: &[u8]) -> Result<Option<Payload<'a>>> {
+    /// The body of a new message, which lies in its sender's memory: copied now, for later it may be gone. `None`: there
+    /// is nothing to be delivered.
+    pub(super) fn fetch(&mut self, head: &Head, body: &[u8]) -> Result<Option<Lease>> {
         let Shared { extent, .. } = Shared::decode(body)?;
+        let Some(sender) = self.sender_of(head)?.cloned() else { return Err(malformed("a bridge shares no memory")) };
         if extent.len > self.config.max_message {
             return Err(malformed("a message larger than this node said it takes"));
         }
@@ -144,28 +144,22 @@ impl Client {
             Some(lane) => lane.copy(&sender.id, sender.session, extent, lease.bytes_mut()),
             None => Copied::Unreadable,
         };
-        match copied {
-            Copied::Whole => return Ok(Some(Payload::Owned(lease))),
-            Copied::Withdrawn => {}
-            Copied::Unreadable => self.cannot_read(head, sender)?,
+        if copied == Copied::Unreadable {
+            self.cannot_read(head, &sender.id)?;
         }
-        Ok(None)
+        Ok((copied == Copied::Whole).then_some(lease))
     }
 
     /// No honest sender's doing: it, or whoever waits for its reply, is told.
-    fn cannot_read(&mut self, head: Head, sender: &Sender) -> Result<()> {
-        let text = "what was sent is not where its sender says it is";
-        if head.kind == kind::REPLY {
-            if self.requests.answer(head.correlation, &sender.id) {
-                let (correlation, text) = (head.correlation, text.to_owned());
-                self.events.push_back(Event::Failed { correlation, code: Code::Protocol, text });
-            }
-            return Ok(());
+    fn cannot_read(&mut self, head: &Head, sender: &str) -> Result<()> {
+        let (code, text) = (Code::Protocol, "what was sent is not where its sender says it is");
+        if head.kind != kind::REPLY {
+            let event = self.names.get(head.event)?.text.clone();
+            self.refuse_to(sender, &event, head.correlation, code, text);
+        } else if self.requests.answer(head.correlation, sender) {
+            let (correlation, text) = (head.correlation, text.to_owned());
+            self.events.push_back(Event::Failed { correlation, code, text });
         }
-        let event = self.names.get(head.event)?.text.clone();
-        let (to, slots, generation) = (self.destinations.get(&sender.id), Default::default(), Default::default());
-        let correlation = if head.asks() { head.correlation } else { 0 };
-        self.refuse_by(Rc::new(Route { event, to, slots, generation }), correlation, Code::Protocol, text);
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ impl Bridge {
     /// A bridge without nodes.
     pub fn new(limits: Limits, number: usize, now: u64, ledger: &mut Ledger) -> Self {
         let counters = Arc::new(Counters::default());
-        let mut router = Router::new(limits, 1000 + number as u64, 1, counters.clone());
+        let mut router = Router::new(limits, (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15), 1, counters.clone());
         if number > 1 {
             router.succeed(now);
         }

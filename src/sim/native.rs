@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::IoSlice;
 
 use super::body;
+use super::bridge::Bridge;
 use super::cable::Cable;
 use super::lane::Memory;
 use super::ledger::Ledger;
@@ -99,10 +100,10 @@ impl Native {
         let mut frames = self.client.frames(input).expect("the bridge speaks the protocol");
         while let Some(frame) = frames.next().expect("the bridge speaks the protocol") {
             let event = self.client.handle_frame(&frame).expect("the bridge speaks the protocol");
+            self.drain_events(random, ledger);
             if let Some(event) = event {
                 self.hear(event, random, ledger);
             }
-            self.drain_events(random, ledger);
         }
         true
     }
@@ -146,7 +147,7 @@ impl Native {
         }
     }
 
-    /// On one bridge, nobody comes twice without having gone, nor goes who was not there.
+    /// Who comes and goes, from the moment it was told who is there.
     fn presence(&mut self, event: &str, text: &str) {
         let ids = || text.split("\"id\":\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned);
         match (event, &mut self.present) {
@@ -155,14 +156,8 @@ impl Native {
                 let both = ["node:join", "node:leave"].iter().all(|&event| self.listens.contains(event));
                 *present = (both && !self.wavers).then(|| ids().collect());
             }
-            ("node:join", Some(present)) => {
-                let id = ids().next().expect("names a node");
-                assert!(present.insert(id), "{text} is there already");
-            }
-            ("node:leave", Some(present)) => {
-                let id = ids().next().expect("names a node");
-                assert!(present.remove(&id), "{text} was not there");
-            }
+            ("node:join", Some(present)) => present.extend(ids()),
+            ("node:leave", Some(present)) => ids().for_each(|id| drop(present.remove(&id))),
             _ => {}
         }
     }
@@ -297,15 +292,16 @@ impl Native {
     }
 
     /// Whether it waits for nothing and nothing of it is under way.
-    pub fn check_at_rest(&self, debts: impl FnOnce() -> Option<Vec<String>>) {
-        if self.client.phase() == Phase::Online && (self.client.pending() > 0 || self.client.need_drain()) {
-            let (queued, phase) = (self.client.queued(), self.client.phase());
-            panic!(
-                "life {} is not at rest, {queued} bytes wait, {phase:?}: {:#?}, {:#?}",
-                self.life,
-                self.client.unsettled(),
-                debts()
-            );
+    pub fn check_at_rest(&self, bridge: &Bridge) {
+        if self.client.phase() != Phase::Online {
+            return;
+        }
+        if self.client.pending() > 0 || self.client.need_drain() {
+            let (unsettled, debts) = (self.client.unsettled(), bridge.router.debts());
+            panic!("life {} is not at rest: {unsettled:#?}, {debts:#?}", self.life);
+        }
+        if let Some(present) = &self.present {
+            assert_eq!(*present, bridge.router.ids(), "what life {} knows of who is there", self.life);
         }
         if self.client.pending() == 0 {
             assert_eq!(self.memory.held(self.number), 0, "life {} has forgotten to free", self.life);

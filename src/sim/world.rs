@@ -374,8 +374,7 @@ impl World {
         }
         for process in &self.processes {
             if let Speaks::Native(native) = &process.speaks {
-                let debts = || self.bridge.as_ref().map(|bridge| bridge.router.debts());
-                native.check_at_rest(debts);
+                native.check_at_rest(self.bridge.as_ref().expect("it was started"));
             }
         }
         for cable in self.cables.iter().filter(|cable| cable.at_bridge && cable.at_node) {

@@ -30,7 +30,7 @@ pub struct Hello {
     pub heard: u64,
     /// LISTEN frames that follow, before which it has not quite come back.
     pub listens: u32,
-    /// Whether it wants to be told OFFERs.
+    /// Whether it wants to be told OFFERs. May be left out by itself.
     pub lane: bool,
 }
 
@@ -47,7 +47,9 @@ impl Hello {
                 out.extend_from_slice(&field.to_le_bytes());
             }
             out.extend_from_slice(&self.listens.to_le_bytes());
-            out.push(u8::from(self.lane));
+            if self.lane {
+                out.push(1);
+            }
         });
     }
 

@@ -2,8 +2,8 @@
 //! constants. The tests in JavaScript play the same dumps against a bridge.
 
 use super::control::{
-    Gone, Hello, Settled, Welcome, close_encoding, decode_event, decode_name, decode_number, decode_reject, put_bare,
-    put_close, put_interest, put_name, put_number, put_reject,
+    Gone, Hello, Settled, Welcome, close_encoding, decode_about, decode_event, decode_name, decode_number, decode_peer,
+    decode_reject, put_about, put_bare, put_close, put_interest, put_name, put_number, put_peer, put_reject,
 };
 use super::frame::{
     CHUNK_HEAD_LEN, CHUNK_LEN, Encoding, Head, LENGTH_LEN, MAX_FRAME, MAX_ID, MAX_INLINE, MAX_NAME, PREAMBLE_LEN,
@@ -14,7 +14,7 @@ use crate::error::Code;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-const KINDS: [(u8, &str); 21] = [
+const KINDS: [(u8, &str); 28] = [
     (kind::HELLO, "HELLO"),
     (kind::WELCOME, "WELCOME"),
     (kind::REJECT, "REJECT"),
@@ -29,13 +29,29 @@ const KINDS: [(u8, &str); 21] = [
     (kind::LEFT, "LEFT"),
     (kind::CLOSE, "CLOSE"),
     (kind::GONE, "GONE"),
+    (kind::PEER, "PEER"),
     (kind::MESSAGE, "MESSAGE"),
     (kind::BROADCAST, "BROADCAST"),
     (kind::RPC, "RPC"),
     (kind::REPLY, "REPLY"),
     (kind::REFUSE, "REFUSE"),
     (kind::ROSTER, "ROSTER"),
+    (kind::RESEND, "RESEND"),
+    (kind::REPLAY, "REPLAY"),
     (kind::CHUNK, "CHUNK"),
+    (kind::SKIP, "SKIP"),
+    (kind::WATCH, "WATCH"),
+    (kind::OFFER, "OFFER"),
+    (kind::ACCEPT, "ACCEPT"),
+];
+
+const FLAGS: [(u8, &str); 6] = [
+    (flag::ASK, "ASK"),
+    (flag::LARGE, "LARGE"),
+    (flag::ABORT, "ABORT"),
+    (flag::LOST, "LOST"),
+    (flag::BRIDGE, "BRIDGE"),
+    (flag::OWN, "OWN"),
 ];
 
 /// One dump: its bytes, and what the page says at which of them.
@@ -73,9 +89,8 @@ fn name_of(kind: u8) -> &'static str {
 }
 
 fn flags_of(kind: u8, flags: u8) -> String {
-    let named = [(flag::ASK, "ASK"), (flag::LARGE, "LARGE"), (flag::ABORT, "ABORT")];
     let mut said: Vec<String> =
-        named.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| (*name).into()).collect();
+        FLAGS.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| (*name).into()).collect();
     if flags >> flag::ENCODING_SHIFT & 3 != 0 && kind != kind::CHUNK {
         said.push(format!("encoding {}", flags >> flag::ENCODING_SHIFT & 3));
     }
@@ -93,6 +108,14 @@ fn written_again(frame: &RawFrame<'_>, out: &mut Vec<u8>) {
         kind::REJECT => {
             let (code, text) = decode_reject(payload).unwrap();
             put_reject(code, text, out);
+        }
+        kind::PEER => {
+            let (slot, session, id) = decode_peer(payload).unwrap();
+            put_peer(slot, session, id, out);
+        }
+        kind::RESEND | kind::REPLAY | kind::SKIP | kind::WATCH => {
+            let (seq, id) = decode_about(payload).unwrap();
+            put_about(frame.kind, seq, id, out);
         }
         kind::NAME => {
             let (slot, name) = decode_name(payload).unwrap();
@@ -151,7 +174,7 @@ fn every_dump_is_what_our_code_reads_and_writes() {
         }
     }
     let shown: Vec<_> = KINDS.iter().filter(|(kind, _)| !seen.contains(kind)).map(|(_, name)| *name).collect();
-    assert_eq!(shown, ["ROSTER"], "kinds that no dump shows");
+    assert_eq!(shown, ["ROSTER", "OFFER", "ACCEPT"], "kinds that no dump shows");
 }
 
 /// The cells of the page's table rows that begin with `cell`.
@@ -184,7 +207,8 @@ fn the_table_of_codes_holds_the_constants() {
 
 #[test]
 fn the_tables_of_flags_and_encodings_hold_the_constants() {
-    for (bit, name) in [(flag::ASK, "ASK"), (flag::LARGE, "LARGE"), (flag::ABORT, "ABORT")] {
+    // It shares its bit with LOST, which only chunks have.
+    for (bit, name) in FLAGS.into_iter().chain([(flag::SHARED, "SHARED")]) {
         let said = format!("| {} | {name} |", bit.trailing_zeros());
         assert!(PAGE.contains(&said), "{said}");
     }
