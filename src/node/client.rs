@@ -29,6 +29,9 @@ const CHUNKS_BELOW: usize = 256 * 1024;
 
 /// Frames after which an acknowledgement no longer waits for replies to share its write.
 const URGENT: u64 = 512;
+/// Bytes of bodies in shared memory after which it does not wait either: their sender fills the next while this node
+/// looks at the last.
+const URGENT_BYTES: u64 = 512 * 1024;
 /// Bytes of large bodies that a node keeps for the next ones when JavaScript is done with them.
 const KEPT_BODIES: usize = 16 * 1024 * 1024;
 
@@ -110,6 +113,8 @@ pub struct Client {
     pub(super) need_drain: bool,
     pub(super) received: u64,
     pub(super) acknowledged: u64,
+    /// Bytes of others' memory that were read and not acknowledged.
+    pub(super) fetched: u64,
     pub(super) leaving: bool,
     /// Whether nothing is kept back.
     pub(super) hurries: bool,
@@ -157,6 +162,7 @@ impl Client {
             need_drain: false,
             received: 0,
             acknowledged: 0,
+            fetched: 0,
             leaving: false,
             hurries: false,
             leave_sent: false,
@@ -262,7 +268,7 @@ impl Client {
             return self.greeting.slices(slices);
         }
         if self.received != self.acknowledged {
-            self.acknowledged = self.received;
+            (self.acknowledged, self.fetched) = (self.received, 0);
             put_ack(self.received, self.segments.tail().1);
         }
         while self.segments.len() < CHUNKS_BELOW && self.say_more() {}
@@ -302,7 +308,7 @@ impl Client {
 
     /// Whether so much is unacknowledged that the senders may be waiting for it.
     pub fn acknowledgement_urgent(&self) -> bool {
-        self.received - self.acknowledged >= URGENT
+        self.received - self.acknowledged >= URGENT || self.fetched >= URGENT_BYTES
     }
 
     /// Bytes that are ready to be written.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::segments::Place;
 use super::sharing::Terms;
+use crate::wire::control::charge;
 use crate::wire::lane::Extent;
 
 /// Whom messages go to, and how many bytes of them are not settled.
@@ -72,6 +73,15 @@ pub enum State {
     Settled,
 }
 
+/// What a message counts until it is settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight {
+    /// Among all that its sender keeps.
+    pub total: u64,
+    /// Among what is for its receiver.
+    pub window: u64,
+}
+
 /// Where the body of a large message lies.
 #[derive(Debug)]
 pub enum Large {
@@ -87,6 +97,15 @@ impl Large {
         match self {
             Self::Chunks(chunks) => chunks.iter().map(|chunk| chunk.len() as u64).sum(),
             Self::Shared(extent) => extent.len,
+        }
+    }
+
+    /// What it counts in its receiver's window. Nobody but its sender keeps what lies in shared memory, and a window of
+    /// such bodies has to last while one is written and another is looked at.
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Chunks(_) => self.len(),
+            Self::Shared(extent) => extent.len / 4,
         }
     }
 }
@@ -146,6 +165,15 @@ impl Outbox {
     /// The body of a large message; `None`: it is a small one.
     pub fn large(&self, seq: u64) -> Option<&Large> {
         if self.large.is_empty() { None } else { self.large.get(&seq) }
+    }
+
+    /// What a message weighs that is not settled: in all, and in its receiver's window.
+    pub fn weight(&self, seq: u64) -> Weight {
+        let (total, window) = match self.large(seq) {
+            Some(body) => (body.len(), body.weight()),
+            None => self.get(seq).map_or((0, 0), |entry| (entry.place.len.into(), entry.place.len.into())),
+        };
+        Weight { total: charge(total), window: charge(window) }
     }
 
     /// A message is settled. Returns what it was, and its body if that is large, the first time.

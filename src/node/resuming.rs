@@ -51,7 +51,7 @@ impl Client {
         self.reader = FrameReader::default();
         self.names = IncomingNames::default();
         self.inbox.link_lost();
-        (self.received, self.acknowledged) = (0, 0);
+        (self.received, self.acknowledged, self.fetched) = (0, 0, 0);
         if !greeted {
             return;
         }
@@ -139,11 +139,11 @@ impl Client {
         let sent: Vec<u64> =
             sent.filter(|(_, entry)| Rc::ptr_eq(&entry.route.to, destination)).map(|(seq, _)| seq).collect();
         for seq in sent {
-            let charge = self.charge_of(seq);
+            let weight = self.outbox.weight(seq).window;
             if let Some(entry) = self.outbox.get_mut(seq)
                 && entry.forget_sent()
             {
-                destination.sent.set(destination.sent.get() - charge);
+                destination.sent.set(destination.sent.get() - weight);
             }
         }
         for stream in self.outgoing.cancel(&destination.node, |seq| (from..=to).contains(&seq)) {

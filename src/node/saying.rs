@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::client::{Client, Phase};
 use super::outbox::{Destination, Large, Route, State};
 use super::segments::Place;
-use crate::wire::control::{charge, put_about, put_name};
+use crate::wire::control::{put_about, put_name};
 use crate::wire::frame::{Head, flag, kind, large_head};
 use crate::wire::lane::Shared;
 use crate::wire::names::Slot;
@@ -50,8 +50,8 @@ impl Client {
         if self.takes_chunks(seq, &destination) && self.outgoing.is_full() {
             return Said::NotNow;
         }
-        let charge = self.charge_of(seq);
-        if self.has_no_room(&destination, charge) {
+        let weight = self.outbox.weight(seq).window;
+        if self.has_no_room(&destination, weight) {
             self.keep_back(&destination, seq);
             return Said::KeptBack;
         }
@@ -77,14 +77,14 @@ impl Client {
         let lacking: Vec<u64> = lacking.map(|(seq, _)| seq).collect();
         let mut said = 0;
         for seq in lacking {
-            let charge = self.charge_of(seq);
+            let weight = self.outbox.weight(seq).window;
             let large = self.takes_chunks(seq, &destination);
-            let too_much = said > 0 && said + charge > self.window && !self.hurries;
-            if too_much || self.has_no_room(&destination, charge) || (large && self.outgoing.is_full()) {
+            let too_much = said > 0 && said + weight > self.window && !self.hurries;
+            if too_much || self.has_no_room(&destination, weight) || (large && self.outgoing.is_full()) {
                 self.keep_back(&destination, seq);
                 break;
             }
-            said += charge;
+            said += weight;
             let broadcast = self.outbox.get(seq).is_some_and(|entry| entry.kind == kind::BROADCAST);
             self.encode(seq, broadcast.then_some(&destination.node));
         }
@@ -145,14 +145,14 @@ impl Client {
     }
 
     fn note_sent(&mut self, seq: u64, place: Place, before: State) {
-        let charge = self.charge_of(seq);
+        let weight = self.outbox.weight(seq).window;
         self.said = self.said.max(seq);
         let Some(entry) = self.outbox.get_mut(seq) else { return };
         (entry.place, entry.state) = (place, State::Sent);
         let (kind, route) = (entry.kind, entry.route.clone());
         if before == State::Waiting {
             let destination = self.destination(kind, &route);
-            destination.sent.set(destination.sent.get() + charge);
+            destination.sent.set(destination.sent.get() + weight);
         }
     }
 
@@ -163,12 +163,6 @@ impl Client {
             _ if route.to.node.is_empty() => &self.bridge,
             _ => &route.to,
         }
-    }
-
-    /// What an unsettled message weighs.
-    pub(super) fn charge_of(&self, seq: u64) -> u64 {
-        let small = || self.outbox.get(seq).map_or(0, |entry| u64::from(entry.place.len));
-        charge(self.outbox.large(seq).map_or_else(small, Large::len))
     }
 
     /// The slots of a route's names on this link.

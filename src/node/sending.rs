@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::body::BodyWriter;
 use super::client::{Client, Phase};
-use super::outbox::{Destination, Entry, Large, Route, State};
+use super::outbox::{Destination, Entry, Large, Route, State, Weight};
 use super::receiving::Event;
 use super::segments::Place;
 use crate::error::Code;
@@ -114,7 +114,7 @@ impl Client {
         }
         self.segments.keep(entry.place.segment);
         self.outbox.push(entry);
-        self.count(&to, charge);
+        self.count(&to, Weight { total: charge, window: charge });
     }
 
     /// Whether a destination that can be kept waiting has to be.
@@ -155,7 +155,7 @@ impl Client {
         let (correlation, seq) = (entry.correlation, self.outbox.next_seq());
         let to = self.destination(entry.kind, &route).clone();
         self.outbox.push_large(entry, body);
-        self.count(&to, charge(total));
+        self.count(&to, self.outbox.weight(seq));
         if !self.is_behind() {
             self.say(seq);
         }
@@ -229,9 +229,9 @@ impl Client {
         }
     }
 
-    fn count(&mut self, to: &Destination, charge: u64) {
-        self.unsettled += charge;
-        to.pending.set(to.pending.get() + charge);
+    fn count(&mut self, to: &Destination, weight: Weight) {
+        self.unsettled += weight.total;
+        to.pending.set(to.pending.get() + weight.window);
         if to.pending.get() > self.window && !to.full.replace(true) {
             self.full += 1;
         }
@@ -240,17 +240,17 @@ impl Client {
 
     /// A message is settled, or will never be. Returns what it was, the first time.
     pub(super) fn settle(&mut self, seq: u64) -> Option<Entry> {
-        let charge = self.charge_of(seq);
+        let weight = self.outbox.weight(seq);
         let (state, entry, large) = self.outbox.settle(seq)?;
         match large {
             Some(body) => self.discard(body),
             None => self.segments.release(entry.place.segment),
         }
-        self.unsettled -= charge;
+        self.unsettled -= weight.total;
         let to = self.destination(entry.kind, &entry.route);
-        to.pending.set(to.pending.get() - charge);
+        to.pending.set(to.pending.get() - weight.window);
         if state == State::Sent {
-            to.sent.set(to.sent.get() - charge);
+            to.sent.set(to.sent.get() - weight.window);
         }
         if to.pending.get() <= self.window / 2 && to.full.replace(false) {
             self.full -= 1;

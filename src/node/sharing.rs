@@ -144,6 +144,7 @@ impl Client {
             Some(lane) => lane.copy(&sender.id, sender.session, extent, lease.bytes_mut()),
             None => Copied::Unreadable,
         };
+        self.fetched += extent.len;
         if copied == Copied::Unreadable {
             self.cannot_read(head, &sender.id)?;
         }
