@@ -47,6 +47,11 @@ class Connection {
     return this.#bridge;
   }
 
+  /** Whether the bridge has let us in, on the link there is. */
+  get online() {
+    return this.#online;
+  }
+
   get everOnline() {
     return this.#everOnline;
   }
@@ -75,7 +80,7 @@ class Connection {
   }
 
   /** The bridge has let us in. */
-  online() {
+  welcomed() {
     clearTimeout(this.#patience);
     const first = !this.#everOnline;
     this.#online = true;

@@ -14,6 +14,8 @@ const HELD = Object.freeze({ CONNECTING: 1, LISTENED: 2, WAITING: 4 });
 
 /** Milliseconds that its receivers have to take what a forgotten node had sent. */
 const PATIENCE = 5_000;
+/** Milliseconds for the bridge to answer a goodbye that waits for nothing else. */
+const GOODBYE_PATIENCE = 1_000;
 
 /** Tells of the end of a link, in the notices of a node that says goodbye. */
 const ENDS = new Set([NOTICE.LEFT, NOTICE.LOST, NOTICE.ENDED]);
@@ -74,7 +76,10 @@ class Farewell {
     const { native, tie } = this.#estate;
     tie.bequeath(this);
     if (!native.leave()) return this.#end();
-    this.#patience = setTimeout(() => native.insistOnLeaving(), PATIENCE).unref();
+    this.#patience = setTimeout(() => {
+      native.insistOnLeaving();
+      this.#patience = setTimeout(() => this.#end(), GOODBYE_PATIENCE).unref();
+    }, PATIENCE).unref();
   }
 
   dispatch(head) {

@@ -25,6 +25,8 @@ class Inbound {
   #acknowledging = false;
   #lastKey = -1;
   #lastReply = null;
+  /** What came while the program had paused, in order; null while it has not. */
+  #aside = null;
   /** Who is on the bus, while anybody listens for it. */
   presence = new Presence((event, ...args) => this.#tell(event, args));
 
@@ -62,7 +64,40 @@ class Inbound {
     else this.#deliver(head, correlation, body);
   };
 
+  /** Puts what comes from others aside until `resume`; it is not acknowledged, so that its senders wait. */
+  pause() {
+    this.#aside ??= [];
+  }
+
+  /** Delivers what was put aside, in order, unless a listener pauses again. Returns whether all of it is delivered. */
+  resume() {
+    const aside = this.#aside;
+    this.#aside = null;
+    while (aside?.length > 0 && this.#aside === null) {
+      const { names, head, correlation, body } = aside.shift();
+      this.#deliverAs(names, head, correlation, body);
+    }
+    if (this.#aside !== null) this.#aside = aside.concat(this.#aside);
+    return this.#aside === null;
+  }
+
+  /** Delivers something under the names that its slots stood for when it came. */
+  #deliverAs([from, event], head, correlation, body) {
+    const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
+    const now = [this.#names[fromSlot], this.#names[eventSlot]];
+    this.#lastKey = -1;
+    [this.#names[fromSlot], this.#names[eventSlot]] = [from, event];
+    this.#deliver(head, correlation, body);
+    [this.#names[fromSlot], this.#names[eventSlot]] = now;
+    this.#lastKey = -1;
+  }
+
   #deliver(head, correlation, body) {
+    if (this.#aside !== null) {
+      const names = [this.#names[(head >> 5) & 0xfff], this.#names[(head >> 17) & 0xfff]];
+      this.#aside.push({ names, head, correlation, body });
+      return;
+    }
     // Most messages are like the one before: from the same node, of the same event, with no reply wanted.
     const key = head & WHO_AND_WHAT;
     if (key !== this.#lastKey && !this.#recognize(key, head, correlation, body)) return;

@@ -32,7 +32,7 @@ class Node extends EventEmitter {
   #calls;
   #messenger;
   #connection;
-  #presence;
+  #inbound;
   #keeper = new Keeper();
   #ready = new Ready();
   #interests = new Set();
@@ -48,7 +48,7 @@ class Node extends EventEmitter {
     const options = parseNodeOptions(args);
     this.#options = { ...options, url: addressOrDefault(options.url) };
     const inbound = new Inbound(this, this.#noticed());
-    this.#presence = inbound.presence;
+    this.#inbound = inbound;
     // All that the native side has of this node, so that a forgotten one can be collected.
     this.#tie = new Tie(this, inbound);
     const { id, maxMessage, maxPending } = options;
@@ -74,7 +74,7 @@ class Node extends EventEmitter {
   }
 
   get connected() {
-    return this.#state === 'online' || (this.#state === 'leaving' && this.#connection.everOnline);
+    return this.#connection.online && this.#state !== 'closed';
   }
 
   get hosting() {
@@ -156,6 +156,23 @@ class Node extends EventEmitter {
     return this.#leaving;
   }
 
+  /**
+   * Nothing that others send is emitted until resume(); it is not acknowledged either, so that its senders wait.
+   * Replies still come. events.on(node, event, { highWaterMark, lowWaterMark }) calls both.
+   */
+  pause() {
+    this.#native.pause(true);
+    this.#inbound.pause();
+    return this;
+  }
+
+  resume() {
+    if (!this.#inbound.resume()) return this;
+    this.#native.pause(false);
+    this.#messenger.scheduleFlush();
+    return this;
+  }
+
   ref() {
     this.#keeper.ref();
     return this;
@@ -228,7 +245,7 @@ class Node extends EventEmitter {
   #updatePresence() {
     const listens = [...PRESENCE_EVENTS].some((event) => this.#interests.has(event));
     for (const event of PRESENCE_EVENTS) this.#native?.listen(event, listens);
-    if (!listens) this.#presence?.forget();
+    if (!listens) this.#inbound?.presence.forget();
   }
 
   // ---- the connection -------------------------------------------------------------------------------------------
@@ -241,6 +258,7 @@ class Node extends EventEmitter {
           this.#tie.set(HELD.CONNECTING, false);
         }
         this.#messenger.online();
+        if (this.#state === 'leaving' && !first) return this.#flush();
         if (first) announce(this, this.#ready, this.#options.onConnect, null);
         this.emit(first ? 'connect' : 'reconnect');
         if (this.#state === 'leaving') this.#flush();
@@ -288,7 +306,7 @@ class Node extends EventEmitter {
 
   #noticed() {
     return {
-      online: () => this.#connection.online(),
+      online: () => this.#connection.welcomed(),
       rejected: (error) => this.#connection.rejected(error),
       lost: (error) => this.#connection.lost(error),
       drain: () => {
@@ -320,6 +338,7 @@ class Node extends EventEmitter {
 
   /** A receiver that does not wake up must not keep this node for ever; what the bridge has it delivers later. */
   #insist() {
+    if (!this.connected) return this.#close(closedError('the node has left'), true);
     this.#native.insistOnLeaving();
     this.#impatience = setTimeout(() => this.#close(closedError('the node has left'), true), GOODBYE_PATIENCE);
   }

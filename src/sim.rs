@@ -17,8 +17,8 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Runs of a normal test: a few seconds.
-const SEEDS: u64 = 1_000;
+/// Runs of a normal test: half a minute.
+const SEEDS: u64 = 10_000;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

@@ -130,6 +130,12 @@ impl NativeNode {
         self.core.client.borrow_mut().refuse(target, correlation, code, &text);
     }
 
+    /// While paused, nothing that comes is acknowledged, so that its senders wait.
+    #[napi]
+    pub fn pause(&self, paused: bool) {
+        self.core.client.borrow_mut().pause(paused);
+    }
+
     /// Stops waiting for a reply.
     #[napi]
     pub fn cancel(&self, correlation: u32) {

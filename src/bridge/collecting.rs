@@ -167,7 +167,7 @@ impl Router {
             }
             Reader::Legacy(receiver) if self.is_member(receiver) => {
                 self.deliver_legacy(sender, receiver, head, event, &body, in_flight);
-                if let Some(link) = self.members[receiver.place as usize].link {
+                if let Some(link) = self.members[receiver.place as usize].link.filter(|_| !self.keeps(sender)) {
                     self.hold_if_full(sender, link);
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::link::{Link, LinkKey, Wire};
 use super::member::{Departure, MemberKey};
-use super::router::{Router, WINDOW};
+use super::router::Router;
 use crate::error::Code;
 use crate::wire::control::{Settled, put_reject};
 use crate::wire::frame::encode_preamble;
@@ -32,6 +32,7 @@ impl Router {
             self.remove_member(member, Departure::Cut);
         }
         let state = &mut self.links[link.0 as usize];
+        state.cut = true;
         state.out.keep_started(&mut self.spares);
         if matches!(state.wire, Wire::Native(_)) {
             put_reject(
@@ -76,7 +77,7 @@ impl Router {
 
     /// Stops reading the sender while the receiver's queue is full.
     pub(super) fn hold_if_full(&mut self, sender: MemberKey, receiver: LinkKey) {
-        if self.links[receiver.0 as usize].is_full(self.limits.max_pending)
+        if self.links[receiver.0 as usize].is_clogged(self.limits.max_pending)
             && let Some(sender) = self.members.get(sender.place as usize).and_then(|member| member.link)
         {
             self.hold(sender, receiver);
@@ -86,7 +87,7 @@ impl Router {
     /// Stops reading a link that does not read the bridge's own answers and announcements.
     pub(super) fn hold_itself_if_full(&mut self, link: LinkKey) {
         let state = &self.links[link.0 as usize];
-        if state.is_full(self.limits.max_pending) && !state.closing {
+        if state.out.len() > self.limits.max_pending && !state.closing {
             self.hold(link, link);
         }
     }
@@ -135,7 +136,7 @@ impl Router {
             let Some(link) = member.link else { continue };
             let state = &mut self.links[link.0 as usize];
             if matches!(state.wire, Wire::Native(_)) {
-                let settled = Settled { window: WINDOW, ..settled };
+                let settled = Settled { window: self.welcome.window, ..settled };
                 settled.encode(state.out.tail(&mut self.spares));
                 self.mark_dirty(link);
             }

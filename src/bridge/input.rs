@@ -73,7 +73,7 @@ impl Router {
         let same = self.symbols.find(&hello.id).and_then(|id| self.find_member(id));
         let same = same.filter(|key| {
             let Member { session, secret, .. } = self.members[key.place as usize];
-            session != 0 && (session, secret) == (hello.session, hello.secret)
+            session != 0 && secret != 0 && (session, secret) == (hello.session, hello.secret)
         });
         match same {
             Some(key) if self.has_lost_its_place(key) => self.remove_member(key, Departure::TimedOut),
@@ -190,7 +190,7 @@ impl Router {
         let (seq, id) = decode_about(payload)?;
         let symbol = self.symbols.acquire(id);
         match (kind, self.find_member(symbol)) {
-            (kind::REPLAY, Some(other)) => self.replay(member, other),
+            (kind::REPLAY, Some(other)) => self.replay(member, other, seq),
             (kind::SKIP, Some(other)) => self.skip(member, other),
             (kind::REPLAY, None) => self.forget_kept_back(symbol, member),
             (kind::SKIP, None) if self.grace.is_some() => self.note_kept_back(symbol, member),

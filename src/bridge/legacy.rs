@@ -90,6 +90,16 @@ impl LegacyLink {
         }
     }
 
+    /// Messages that are queued and not written.
+    pub fn unwritten(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    /// Bytes that were ever written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Takes what will never be written.
     pub fn abandon(&mut self) -> impl Iterator<Item = InFlight> + use<> {
         std::mem::take(&mut self.unwritten).into_iter().map(|(_, frame)| frame)

@@ -72,6 +72,8 @@ pub struct Link {
     pub member: Option<MemberKey>,
     /// It is to be closed as soon as `out` is written.
     pub closing: bool,
+    /// Its node was cut, and may read why when it wakes up.
+    pub cut: bool,
     /// When it connected, became full, last took bytes, or was told its last words; router time.
     pub progress: u64,
     /// Links that are not read until this one's queue has room again.
@@ -156,6 +158,7 @@ impl Link {
             out: OutQueue::default(),
             member: None,
             closing: false,
+            cut: false,
             progress: now,
             holding: Vec::new(),
             held_by: None,
@@ -163,8 +166,13 @@ impl Link {
         }
     }
 
-    /// Whether those who send to it have to wait.
+    /// Whether nothing more is queued for it: its senders keep what they say, and are asked for it later.
     pub fn is_full(&self, max_pending: usize) -> bool {
+        self.unacknowledged_bytes() > max_pending as u64 || self.is_clogged(max_pending)
+    }
+
+    /// Whether those whose messages cannot be dropped have to wait.
+    pub fn is_clogged(&self, max_pending: usize) -> bool {
         self.out.len() > max_pending || self.unacknowledged() > MAX_UNACKNOWLEDGED
     }
 
@@ -175,17 +183,28 @@ impl Link {
 
     /// Frames that were sent and not acknowledged.
     pub fn unacknowledged(&self) -> usize {
-        if let Wire::Native(native) = &self.wire { native.in_flight.len() } else { 0 }
+        match &self.wire {
+            Wire::Native(native) => native.in_flight.len(),
+            Wire::Legacy(legacy) => legacy.unwritten(),
+            Wire::Undecided(_) => 0,
+        }
     }
 
-    /// Frames that were acknowledged.
+    /// Frames that were acknowledged; on the original's wire, bytes that were written.
     pub fn acknowledged(&self) -> u64 {
-        if let Wire::Native(native) = &self.wire { native.acknowledged } else { 0 }
+        match &self.wire {
+            Wire::Native(native) => native.acknowledged,
+            Wire::Legacy(legacy) => legacy.written(),
+            Wire::Undecided(_) => 0,
+        }
     }
 
     /// Bytes of messages that were sent and not acknowledged, wherever they are.
     pub fn unacknowledged_bytes(&self) -> u64 {
-        if let Wire::Native(native) = &self.wire { native.weight } else { 0 }
+        match &self.wire {
+            Wire::Native(native) => native.weight,
+            _ => self.out.len() as u64,
+        }
     }
 
     /// The state of our wire.

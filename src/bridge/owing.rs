@@ -196,9 +196,13 @@ impl Router {
         debt.shares.remove(&seq)
     }
 
-    /// `sender` begins to say again what `receiver` lacks.
-    pub(super) fn replay(&mut self, sender: MemberKey, receiver: MemberKey) {
+    /// `sender` begins to say again what `receiver` lacks from `from` on. If it lacks more, that was asked for later.
+    pub(super) fn replay(&mut self, sender: MemberKey, receiver: MemberKey, from: u64) {
         let Some(debt) = self.members[receiver.place as usize].owed.debts.get_mut(&sender) else { return };
+        if from > debt.from {
+            debt.asked = false;
+            return self.list_debtors_of(receiver);
+        }
         (debt.blocked, debt.asked, debt.from) = (false, false, WHERE_IT_STOPPED);
         if debt.shares.is_empty() {
             self.forgive(sender, receiver);
@@ -207,6 +211,9 @@ impl Router {
 
     /// `sender` keeps back what is for `receiver` until it has room.
     pub(super) fn skip(&mut self, sender: MemberKey, receiver: MemberKey) {
+        if !self.keeps(sender) {
+            return;
+        }
         self.owe(sender, receiver, WHERE_IT_STOPPED, InFlight::Unwatched);
         let Member { link, owed, .. } = &mut self.members[receiver.place as usize];
         let since = link.map_or(NEVER, |link| self.links[link.0 as usize].acknowledged());

@@ -26,6 +26,8 @@ use crate::wire::frame::Encoding;
 
 /// Milliseconds a connection may take to say who it is.
 const HANDSHAKE_TIMEOUT: u64 = 10_000;
+/// Milliseconds that a node that was cut may take to wake up and read why. It costs a descriptor and a few bytes.
+const CUT_PATIENCE: u64 = 300_000;
 /// Bytes a node may have unsettled before it should pause: enough to keep a link busy, too little to hurt anybody.
 pub const WINDOW: u64 = 2 * 1024 * 1024;
 
@@ -81,6 +83,8 @@ pub struct Router {
     pub(super) not_ready: Vec<MemberKey>,
     /// Whoever is awaited, or has to find what was kept back for him.
     pub(super) absent: FxHashMap<Symbol, Absent>,
+    /// Whether nobody can come back to this bridge.
+    ends: bool,
     /// While nodes of another bridge are expected.
     pub(super) grace: Option<Box<Grace>>,
     pub(super) had_grace: bool,
@@ -121,6 +125,7 @@ impl Router {
             owed_to: Vec::new(),
             not_ready: Vec::new(),
             absent: FxHashMap::default(),
+            ends: false,
             grace: None,
             had_grace: false,
             callers: Senders::default(),
@@ -164,7 +169,8 @@ impl Router {
     pub fn disconnect(&mut self, link: LinkKey, departure: Departure) -> Option<MemberKey> {
         let mut kept = None;
         if let Some(member) = self.link(link).member {
-            if self.keeps(member) && self.limits.resume_timeout > 0 && departure == Departure::Died {
+            let may_resume = self.keeps(member) && self.limits.resume_timeout > 0 && !self.ends;
+            if may_resume && departure == Departure::Died {
                 self.keep_place(member);
                 kept = Some(member);
             } else {
@@ -207,7 +213,7 @@ impl Router {
             let Some(link) = self.links.get(key) else { continue };
             let (waited, key) = (now.saturating_sub(link.progress), LinkKey(key as u32));
             if link.closing {
-                if waited >= self.limits.stall_timeout {
+                if waited >= if link.cut { CUT_PATIENCE } else { self.limits.stall_timeout } {
                     self.forget_last_words(key);
                 }
             } else if link.member.is_none() && waited >= HANDSHAKE_TIMEOUT {
@@ -265,6 +271,7 @@ impl Router {
 
     /// The bus ends: every node gets `body`, then its link is closed.
     pub fn close(&mut self, encoding: Encoding, body: &[u8]) {
+        self.ends = true;
         for key in 0..self.links.capacity() {
             let Some(link) = self.links.get_mut(key) else { continue };
             match &mut link.wire {
@@ -278,6 +285,7 @@ impl Router {
 
     /// This bridge ends, the bus does not: links are closed when what they wait for is written.
     pub fn hand_over(&mut self) {
+        self.ends = true;
         for key in 0..self.links.capacity() {
             if self.links.contains(key) {
                 self.close_when_written(LinkKey(key as u32));

@@ -245,7 +245,9 @@ impl Router {
                     let stores = (&mut self.symbols, &mut self.spares);
                     state.push_message(head, (from, event), body, in_flight, stores);
                     self.mark_dirty(link);
-                    self.hold_if_full(sender, link);
+                    if !self.keeps(sender) {
+                        self.hold_if_full(sender, link);
+                    }
                 } else {
                     self.collect_from(sender, Reader::Legacy(receiver), (head, event), body, in_flight);
                 }

@@ -31,7 +31,6 @@ impl Router {
         let frame = LaneFrame { session: own, node: self.symbols.name(id), rest };
         frame.encode(kind, state.out.tail(&mut self.spares));
         self.mark_dirty(link);
-        self.hold_if_full(sender, link);
         Ok(())
     }
 

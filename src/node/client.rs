@@ -115,6 +115,8 @@ pub struct Client {
     pub(super) acknowledged: u64,
     /// Bytes of others' memory that were read and not acknowledged.
     pub(super) fetched: u64,
+    /// Whether what comes is put aside by the program, and not acknowledged: those who send it wait.
+    pub(super) paused: bool,
     pub(super) leaving: bool,
     /// Whether nothing is kept back.
     pub(super) hurries: bool,
@@ -163,6 +165,7 @@ impl Client {
             received: 0,
             acknowledged: 0,
             fetched: 0,
+            paused: false,
             leaving: false,
             hurries: false,
             leave_sent: false,
@@ -267,7 +270,7 @@ impl Client {
         if !self.greeting.is_empty() || matches!(self.phase, Phase::Offline | Phase::Greeting) {
             return self.greeting.slices(slices);
         }
-        if self.received != self.acknowledged {
+        if self.acknowledgement_due() {
             (self.acknowledged, self.fetched) = (self.received, 0);
             put_ack(self.received, self.segments.tail().1);
         }
@@ -303,12 +306,18 @@ impl Client {
 
     /// Whether the bridge is owed an acknowledgement, which the next [`transmit`](Self::transmit) adds.
     pub fn acknowledgement_due(&self) -> bool {
-        self.received != self.acknowledged
+        self.received != self.acknowledged && !self.paused
+    }
+
+    /// While paused, nothing is acknowledged.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
     /// Whether so much is unacknowledged that the senders may be waiting for it.
     pub fn acknowledgement_urgent(&self) -> bool {
-        self.received - self.acknowledged >= URGENT || self.fetched >= URGENT_BYTES
+        let much = self.received - self.acknowledged >= URGENT || self.fetched >= URGENT_BYTES;
+        much && !self.paused
     }
 
     /// Bytes that are ready to be written.

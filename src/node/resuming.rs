@@ -127,7 +127,7 @@ impl Client {
     pub(super) fn resend(&mut self, from: u64, node: &str) {
         let destination = self.destinations.get(node);
         let stopped = destination.kept_from.get().unwrap_or(self.outbox.next_seq());
-        let from = from.min(stopped).max(self.outbox.first_seq());
+        let from = from.min(stopped);
         self.take_back(&destination, from, u64::MAX, flag::ABORT | flag::LOST);
         destination.kept_from.set(Some(from));
         self.catch_up(&destination);

@@ -69,7 +69,7 @@ impl Client {
     fn say_kept(&mut self) -> bool {
         let Some(destination) = self.catching_up.pop_front() else { return false };
         let Some(from) = destination.kept_from.take() else { return true };
-        put_about(kind::REPLAY, 0, &destination.node, self.segments.tail().1);
+        put_about(kind::REPLAY, from, &destination.node, self.segments.tail().1);
         let lacking = self.outbox.unsettled_from(from).filter(|(_, entry)| {
             entry.kind == kind::BROADCAST
                 || (Rc::ptr_eq(&entry.route.to, &destination) && entry.state == State::Waiting)

@@ -55,7 +55,7 @@ impl Bridge {
     }
 
     /// Reads at most `most` bytes of a link; returns whether anything happened.
-    pub fn read(&mut self, cables: &mut [Cable], at: usize, most: usize, now: u64) -> bool {
+    pub fn read(&mut self, cables: &mut [Cable], at: usize, most: usize, now: u64, ledger: &mut Ledger) -> bool {
         let cable = &mut cables[at];
         if !cable.at_bridge {
             return false;
@@ -76,6 +76,7 @@ impl Bridge {
         let on_the_bus = self.router.link(cable.key).member.is_some();
         self.router.handle_input(cable.key, input, now);
         // A peer of the original's wire goes on talking when its name is refused.
+        self.note_departures(ledger);
         let fair = self.counters.rejected.get() == rejected || !on_the_bus;
         assert!(fair, "all nodes speak the protocol");
         self.wake(cables);
@@ -133,13 +134,17 @@ impl Bridge {
             return;
         }
         self.router.tick(now);
+        self.note_departures(ledger);
+        self.wake(cables);
+    }
+
+    fn note_departures(&mut self, ledger: &mut Ledger) {
         while let Some(event) = self.router.poll_event() {
             if let Event::Left(info, Departure::Cut | Departure::TimedOut) = &event {
                 ledger.given_up(&info.id);
             }
             self.events.push_back(event);
         }
-        self.wake(cables);
     }
 
     fn wake(&mut self, cables: &mut [Cable]) {

@@ -243,7 +243,11 @@ impl Ledger {
             Code::Timeout => asked.deadline.is_some_and(|deadline| deadline <= now),
             Code::NoListener | Code::NoMethod => asked.refused,
             // Of a call the bridge itself is the receiver, which is not here.
-            Code::NodeLeft | Code::UnknownNode => message.to.is_empty() || self.may_be_missing(asked.message),
+            Code::NodeLeft | Code::UnknownNode => {
+                let asker = &self.lives[message.sender];
+                let given_up = asker.given_up || asker.excused > asked.message;
+                given_up || message.to.is_empty() || self.may_be_missing(asked.message)
+            }
             Code::TooLarge => true,
             Code::QueueFull => true,
             _ => false,

@@ -157,7 +157,7 @@ impl Native {
                 *present = (both && !self.wavers).then(|| ids().collect());
             }
             ("node:join", Some(present)) => present.extend(ids()),
-            ("node:leave", Some(present)) => ids().for_each(|id| drop(present.remove(&id))),
+            ("node:leave", Some(present)) => present.retain(|id| ids().all(|gone| gone != *id)),
             _ => {}
         }
     }

@@ -117,7 +117,7 @@ impl World {
     fn bridge_io(&mut self, at: usize, reads: bool, most: usize) -> bool {
         let Some(bridge) = &mut self.bridge else { return false };
         if reads {
-            bridge.read(&mut self.cables, at, most, self.now)
+            bridge.read(&mut self.cables, at, most, self.now, &mut self.ledger)
         } else {
             bridge.write(&mut self.cables, at, most, self.now)
         }
@@ -404,7 +404,11 @@ impl World {
                 return;
             }
         }
-        panic!("it never becomes quiet");
+        let natives = self.processes.iter().filter_map(|process| match &process.speaks {
+            Speaks::Native(native) => Some((&process.id, native.client.unsettled())),
+            Speaks::Legacy(_) => None,
+        });
+        panic!("it never becomes quiet: {:#?}", natives.collect::<Vec<_>>());
     }
 
     fn answer_all(&mut self) -> bool {

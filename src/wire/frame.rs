@@ -78,7 +78,7 @@ pub mod kind {
     pub const ROSTER: u8 = 0x15;
     /// down: what you sent this node from here on did not reach it; say it again, behind a `REPLAY`.
     pub const RESEND: u8 = 0x16;
-    /// up: what follows for this node is all it lacks; until now nothing of mine was to be forwarded to it.
+    /// up: what follows for this node is all it lacks from this number on; until now nothing of mine was to be forwarded.
     pub const REPLAY: u8 = 0x17;
     /// both: more bytes of a large message.
     pub const CHUNK: u8 = 0x18;
