@@ -494,6 +494,14 @@ export class Node extends TypedEmitter<NodeEvents> {
    */
   leave(force?: boolean): Promise<void>;
 
+  /**
+   * Nothing that others send is emitted until `resume()`; replies still come. What comes meanwhile is put aside, and beyond
+   * a quarter of `maxPending` its senders wait. `events.on(node, event, { highWaterMark, lowWaterMark })` calls both.
+   */
+  pause(): this;
+  /** Emits what was put aside, in order, unless a listener pauses again; then goes on. */
+  resume(): this;
+
   /** Keeps the process alive while connected: the default. */
   ref(): this;
   /** Lets the process end though it is connected. */

@@ -27,6 +27,7 @@ class Inbound {
   #lastReply = null;
   /** What came while the program had paused, in order; null while it has not. */
   #aside = null;
+  #asideBytes = 0;
   /** Who is on the bus, while anybody listens for it. */
   presence = new Presence((event, ...args) => this.#tell(event, args));
 
@@ -64,9 +65,14 @@ class Inbound {
     else this.#deliver(head, correlation, body);
   };
 
-  /** Puts what comes from others aside until `resume`; it is not acknowledged, so that its senders wait. */
+  /** Puts what comes from others aside until `resume`. */
   pause() {
     this.#aside ??= [];
+  }
+
+  /** Bytes that were put aside, roughly. */
+  get asideBytes() {
+    return this.#asideBytes;
   }
 
   /** Delivers what was put aside, in order, unless a listener pauses again. Returns whether all of it is delivered. */
@@ -75,6 +81,7 @@ class Inbound {
     this.#aside = null;
     while (aside?.length > 0 && this.#aside === null) {
       const { names, head, correlation, body } = aside.shift();
+      this.#asideBytes -= weightOf(body);
       this.#deliverAs(names, head, correlation, body);
     }
     if (this.#aside !== null) this.#aside = aside.concat(this.#aside);
@@ -96,6 +103,8 @@ class Inbound {
     if (this.#aside !== null) {
       const names = [this.#names[(head >> 5) & 0xfff], this.#names[(head >> 17) & 0xfff]];
       this.#aside.push({ names, head, correlation, body });
+      this.#asideBytes += weightOf(body);
+      this.#notices.putAside();
       return;
     }
     // Most messages are like the one before: from the same node, of the same event, with no reply wanted.
@@ -223,6 +232,11 @@ class Inbound {
       case NOTICE.ENDED: return this.#notices.ended(decode(correlation, body));
     }
   }
+}
+
+/** What a message takes while it waits. */
+function weightOf(body) {
+  return body.length + 64;
 }
 
 function errorOf(json) {

@@ -38,6 +38,8 @@ class Node extends EventEmitter {
   #interests = new Set();
   #handled = new Map();
   #state = 'connecting'; // then 'online' and 'offline' in turn, at last 'leaving' and 'closed'
+  /** Whether what comes is not acknowledged, because too much is put aside. */
+  #holdsBack = false;
   #leaving = null;
   #left = null;
   #lastWords;
@@ -157,20 +159,24 @@ class Node extends EventEmitter {
   }
 
   /**
-   * Nothing that others send is emitted until resume(); it is not acknowledged either, so that its senders wait.
-   * Replies still come. events.on(node, event, { highWaterMark, lowWaterMark }) calls both.
+   * Nothing that others send is emitted until resume(). Beyond a quarter of maxPending it is not acknowledged either, so
+   * that its senders wait. events.on(node, event, { highWaterMark, lowWaterMark }) calls both.
    */
   pause() {
-    this.#native.pause(true);
     this.#inbound.pause();
     return this;
   }
 
   resume() {
-    if (!this.#inbound.resume()) return this;
-    this.#native.pause(false);
-    this.#messenger.scheduleFlush();
+    this.#inbound.resume();
+    if (this.#holdsBack && this.#inbound.asideBytes <= this.#options.maxPending / 8) this.#holdBack(false);
     return this;
+  }
+
+  #holdBack(holds) {
+    this.#holdsBack = holds;
+    this.#native.pause(holds);
+    if (!holds) this.#messenger.scheduleFlush();
   }
 
   ref() {
@@ -317,6 +323,9 @@ class Node extends EventEmitter {
       ended: (values) => {
         this.#close(closedError('the bus was closed'), true);
         this.emit('close', ...values);
+      },
+      putAside: () => {
+        if (!this.#holdsBack && this.#inbound.asideBytes > this.#options.maxPending / 4) this.#holdBack(true);
       },
       undeliverable: (detail) => this.emit('undeliverable', detail),
     };

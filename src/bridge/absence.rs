@@ -53,12 +53,16 @@ impl Router {
         }
     }
 
-    /// The node of `key` is back, on another link.
-    pub(super) fn resume(&mut self, key: MemberKey, link: LinkKey, hello: &Hello) {
+    /// A node speaks on another link: whatever is on the one it had is lost.
+    pub(super) fn leave_old_link(&mut self, key: MemberKey) {
         if let Some(old) = self.members[key.place as usize].link {
             self.keep_place(key);
             self.drop_link(old);
         }
+    }
+
+    /// The node of `key`, which is away, is back on another link.
+    pub(super) fn resume(&mut self, key: MemberKey, link: LinkKey, hello: &Hello) {
         self.counters.resumed.increment();
         let now = self.now;
         let state = &mut self.links[link.0 as usize];

@@ -75,6 +75,7 @@ impl Router {
             let Member { session, secret, .. } = self.members[key.place as usize];
             session != 0 && secret != 0 && (session, secret) == (hello.session, hello.secret)
         });
+        same.into_iter().for_each(|key| self.leave_old_link(key));
         match same {
             Some(key) if self.has_lost_its_place(key) => self.remove_member(key, Departure::TimedOut),
             Some(key) => {

@@ -2,6 +2,7 @@
 
 mod absence;
 mod collecting;
+pub mod command;
 pub mod counters;
 mod flow;
 mod grace;

@@ -83,7 +83,7 @@ pub struct Router {
     pub(super) not_ready: Vec<MemberKey>,
     /// Whoever is awaited, or has to find what was kept back for him.
     pub(super) absent: FxHashMap<Symbol, Absent>,
-    /// Whether nobody can come back to this bridge.
+    /// Whether the bus ends, so that nobody comes back.
     ends: bool,
     /// While nodes of another bridge are expected.
     pub(super) grace: Option<Box<Grace>>,
@@ -285,7 +285,6 @@ impl Router {
 
     /// This bridge ends, the bus does not: links are closed when what they wait for is written.
     pub fn hand_over(&mut self) {
-        self.ends = true;
         for key in 0..self.links.capacity() {
             if self.links.contains(key) {
                 self.close_when_written(LinkKey(key as u32));

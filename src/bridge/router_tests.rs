@@ -6,3 +6,4 @@ mod forging;
 mod joining;
 mod large;
 mod reaching;
+mod resuming;

@@ -6,24 +6,23 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
+use super::command::{Command, HostEvent, Roster};
 use super::counters::Counters;
-use super::host::{Caller, Event};
+use super::host::Event;
 use super::link::{LinkKey, Peer};
 use super::member::{Departure, MemberKey, NodeInfo};
 use super::router::{Limits, Router};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
 use crate::transport::{Listener, PeerFacts, Process, Stream};
-use crate::wire::frame::Encoding;
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
@@ -42,39 +41,6 @@ const LATE_DEATH_WATCH: Duration = Duration::from_millis(100);
 const LINGER: Duration = Duration::from_secs(2);
 /// Pause after a failed accept, which is mostly for want of descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
-
-/// What the host's process hears of its bridge, from the bridge's thread.
-#[derive(Debug)]
-pub enum HostEvent {
-    /// Somebody calls a method of the host.
-    Call { caller: Caller, from: String, method: String, encoding: Encoding, body: Bytes },
-    /// A node is on the bus.
-    Joined(NodeInfo),
-    /// A node is no longer on the bus.
-    Left(NodeInfo, Departure),
-    /// Something went wrong that does not end the bridge.
-    Trouble(Error),
-    /// The bridge has ended.
-    Ended,
-}
-
-/// What the host's process tells its bridge.
-#[derive(Debug)]
-pub enum Command {
-    /// The answer to a call.
-    Answer { caller: Caller, encoding: Encoding, body: Bytes },
-    /// There is no answer to a call.
-    Refuse { caller: Caller, method: String, code: Code, text: String },
-    /// A call of so many bytes was taken off the queue.
-    Took(usize),
-    /// The bus ends.
-    Close { encoding: Encoding, body: Bytes },
-    /// This bridge ends; the bus goes on without it.
-    HandOver,
-}
-
-/// The nodes of a bus by id, for any thread to read.
-pub type Roster = Arc<Mutex<BTreeMap<String, NodeInfo>>>;
 
 /// A running bridge. When it is dropped, the bridge ends without a word.
 #[derive(Debug)]

@@ -171,8 +171,8 @@ impl Client {
             kind::ACCEPT => self.accepted(payload).map(|()| None),
             kind::WELCOME if self.phase == Phase::Greeting => {
                 let welcome = Welcome::decode(payload)?;
-                self.welcomed(&welcome)?;
-                Ok(Some(Event::Online(welcome)))
+                self.events.push_back(Event::Online(welcome.clone()));
+                self.welcomed(&welcome).map(|()| None)
             }
             kind::REJECT => {
                 let (code, text) = decode_reject(payload)?;

@@ -264,10 +264,7 @@ impl Ledger {
         let meant = |message: &&mut Message| message.sender == life && message.to == to && message.event == event;
         let new = |message: &&mut Message| message.got.is_empty() && !message.handled;
         let pick = self.messages.iter_mut().enumerate().find(|(_, message)| {
-            matches!(message.kind, kind::MESSAGE | kind::RPC)
-                && meant(&message)
-                && unreported(&message)
-                && new(&message)
+            matches!(message.kind, kind::MESSAGE | kind::RPC) && meant(message) && unreported(message) && new(message)
         });
         let Some((number, message)) = pick else { return };
         message.reported = Some(code);

@@ -315,6 +315,11 @@ impl World {
 
     /// No queue grows beyond its bound, by more than the reads that were under way when it became full.
     fn check_bounds(&mut self) {
+        for process in &self.processes {
+            if let Speaks::Native(native) = &process.speaks {
+                assert_eq!(native.client.over_window(), None, "{}", process.id);
+            }
+        }
         let Some(bridge) = &mut self.bridge else { return };
         let reads = (self.processes.len() + 2) * 512 * 1024;
         for cable in self.cables.iter().filter(|cable| cable.at_bridge) {

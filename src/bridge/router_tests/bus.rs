@@ -51,8 +51,13 @@ impl Bus {
     }
 
     pub fn with(limits: Limits) -> Self {
+        Self::with_epoch(limits, 9)
+    }
+
+    /// A bridge of its own.
+    pub fn with_epoch(limits: Limits, epoch: u64) -> Self {
         let counters = Arc::new(Counters::default());
-        Self { router: Router::new(limits, 9, 1, counters.clone()), counters, now: 0, greeted: HashSet::new() }
+        Self { router: Router::new(limits, epoch, 1, counters.clone()), counters, now: 0, greeted: HashSet::new() }
     }
 
     /// Somebody connects, and has said nothing yet.
@@ -249,7 +254,11 @@ pub struct Driven {
 
 impl Bus {
     pub fn drive(&mut self, id: &str, session: u64) -> Driven {
-        let config = Config { id: id.into(), session, secret: 7, pid: 3, max_message: 1 << 26, max_pending: 1 << 26 };
+        self.drive_as(id, session, 7)
+    }
+
+    pub fn drive_as(&mut self, id: &str, session: u64, secret: u64) -> Driven {
+        let config = Config { id: id.into(), session, secret, pid: 3, max_message: 1 << 26, max_pending: 1 << 26 };
         let mut driven = Driven { client: Client::new(config), key: self.connect() };
         driven.client.connected();
         self.carry(&mut driven);
