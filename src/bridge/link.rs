@@ -108,6 +108,8 @@ pub struct Native {
     /// What they weigh.
     weight: u64,
     acknowledged: u64,
+    /// The last sender and event that were told, and their slots: most messages are like the one before.
+    last_told: [Option<(NameKey, u16)>; 2],
     /// Large messages on their way up.
     pub relays: FxHashMap<u32, Relay>,
     last_stream: u32,
@@ -326,19 +328,39 @@ impl Native {
 
     /// The slots of both names, telling the other side those it does not know.
     fn slots(&mut self, about: About, event: Option<Symbol>, symbols: &mut Symbols, out: &mut Vec<u8>) -> (u16, u16) {
-        self.told.make_room(2).into_iter().for_each(|name| name.release(symbols));
+        let forgotten = self.told.make_room(2);
+        if !forgotten.is_empty() {
+            self.last_told = [None; 2];
+            forgotten.into_iter().for_each(|name| name.release(symbols));
+        }
         let peer = match about {
             About::Bridge => 0,
             About::Id(id) => self.bare_slot(id, symbols, out),
-            About::Node { key, id, session } => match self.told.slot(NameKey::Node(key)) {
-                Slot::Known(slot) => slot,
-                Slot::New(slot) => {
-                    put_peer(slot, session, symbols.name(id), out);
-                    slot
-                }
-            },
+            About::Node { key, id, session } => {
+                self.remembered(0, NameKey::Node(key), |native, name| match native.told.slot(name) {
+                    Slot::Known(slot) => slot,
+                    Slot::New(slot) => {
+                        put_peer(slot, session, symbols.name(id), out);
+                        slot
+                    }
+                })
+            }
         };
-        (peer, event.map_or(0, |event| self.bare_slot(event, symbols, out)))
+        let event = event.map_or(0, |event| {
+            self.remembered(1, NameKey::Bare(event), |native, _| native.bare_slot(event, symbols, out))
+        });
+        (peer, event)
+    }
+
+    fn remembered(&mut self, at: usize, name: NameKey, slot: impl FnOnce(&mut Self, NameKey) -> u16) -> u16 {
+        if let Some((last, slot)) = self.last_told[at]
+            && last == name
+        {
+            return slot;
+        }
+        let slot = slot(self, name);
+        self.last_told[at] = Some((name, slot));
+        slot
     }
 
     fn bare_slot(&mut self, symbol: Symbol, symbols: &mut Symbols, out: &mut Vec<u8>) -> u16 {

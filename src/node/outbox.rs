@@ -40,7 +40,7 @@ pub struct Route {
 }
 
 /// A message that is not settled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub route: Rc<Route>,
     pub correlation: u32,
@@ -60,6 +60,16 @@ impl Entry {
         }
         sent
     }
+}
+
+/// What a message was that is settled now.
+#[derive(Debug)]
+pub struct Settled {
+    pub entry: Entry,
+    /// Whether it was said on this link.
+    pub was_sent: bool,
+    /// Its body, if it was a large one.
+    pub large: Option<Large>,
 }
 
 /// Where a message stands.
@@ -82,6 +92,14 @@ pub struct Weight {
     pub window: u64,
 }
 
+impl Weight {
+    /// Of a body that came in one piece.
+    pub fn small(len: u32) -> Self {
+        let charge = charge(len.into());
+        Self { total: charge, window: charge }
+    }
+}
+
 /// Where the body of a large message lies.
 #[derive(Debug)]
 pub enum Large {
@@ -100,13 +118,14 @@ impl Large {
         }
     }
 
-    /// What it counts in its receiver's window. Nobody but its sender keeps what lies in shared memory, and a window of
-    /// such bodies has to last while one is written and another is looked at.
-    fn weight(&self) -> u64 {
-        match self {
+    /// What it counts until it is settled. Nobody but its sender keeps what lies in shared memory, and a window of such
+    /// bodies has to last while one is written and another is looked at: there they count a quarter.
+    pub fn weight(&self) -> Weight {
+        let window = match self {
             Self::Chunks(_) => self.len(),
             Self::Shared(extent) => extent.len / 4,
-        }
+        };
+        Weight { total: charge(self.len()), window: charge(window) }
     }
 }
 
@@ -167,35 +186,29 @@ impl Outbox {
         if self.large.is_empty() { None } else { self.large.get(&seq) }
     }
 
-    /// What a message weighs that is not settled: in all, and in its receiver's window.
+    /// What a message weighs that is not settled.
     pub fn weight(&self, seq: u64) -> Weight {
-        let (total, window) = match self.large(seq) {
-            Some(body) => (body.len(), body.weight()),
-            None => self.get(seq).map_or((0, 0), |entry| (entry.place.len.into(), entry.place.len.into())),
-        };
-        Weight { total: charge(total), window: charge(window) }
+        self.large(seq).map_or_else(|| Weight::small(self.get(seq).map_or(0, |entry| entry.place.len)), Large::weight)
     }
 
-    /// A message is settled. Returns what it was, and its body if that is large, the first time.
-    pub fn settle(&mut self, seq: u64) -> Option<(State, Entry, Option<Large>)> {
+    /// A message is settled. Returns what it was, the first time.
+    pub fn settle(&mut self, seq: u64) -> Option<Settled> {
         let index = self.index(seq)?;
         let entry = self.entries.get_mut(index)?;
         let before = std::mem::replace(&mut entry.state, State::Settled);
         if before == State::Settled {
             return None;
         }
+        let was_sent = before == State::Sent;
         let large = if self.large.is_empty() { None } else { self.large.remove(&seq) };
-        if index == 0 {
-            let entry = self.entries.pop_front();
-            self.first += 1;
-            self.drop_settled();
-            return entry.map(|entry| (before, entry, large));
+        if index > 0 {
+            let entry = self.entries[index].clone();
+            return Some(Settled { entry, was_sent, large });
         }
-        let Entry { route, correlation, kind, flags, state, place } = &self.entries[index];
-        let route = route.clone();
-        let entry =
-            Entry { route, correlation: *correlation, kind: *kind, flags: *flags, state: *state, place: *place };
-        Some((before, entry, large))
+        let entry = self.entries.pop_front()?;
+        self.first += 1;
+        self.drop_settled();
+        Some(Settled { entry, was_sent, large })
     }
 
     fn drop_settled(&mut self) {

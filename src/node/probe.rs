@@ -9,7 +9,7 @@ use crate::wire::frame::kind;
 impl Client {
     /// A destination to which more is under way than its window allows: one message always is.
     pub fn over_window(&self) -> Option<String> {
-        let over = |to: &&Rc<Destination>| !to.node.is_empty() && to.sent.get() > self.window;
+        let over = |to: &&Rc<Destination>| !to.node.is_empty() && to.sent.get() > 2 * self.window;
         let sent_to = |to: &Rc<Destination>| {
             let to_it = |entry: &Entry| entry.state == State::Sent && Rc::ptr_eq(&entry.route.to, to);
             self.outbox.unsettled().filter(|(_, entry)| entry.kind != kind::BROADCAST && to_it(entry)).count()

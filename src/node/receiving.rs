@@ -246,6 +246,9 @@ impl Client {
     }
 
     fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
+        if self.inbox.is_empty() && self.is_plain_news(&head)? {
+            return self.event(head, Payload::Borrowed(body));
+        }
         if !self.inbox.is_empty() {
             self.pass_over(&head)?;
         }
@@ -283,6 +286,19 @@ impl Client {
             self.refuse_to(&from.text, &event.text, head.correlation, Code::UnknownNode, &text);
         }
         Ok(())
+    }
+
+    /// The common case: a small message of another node that is new, and is noted.
+    fn is_plain_news(&self, head: &Head) -> Result<bool> {
+        if head.peer == 0 || head.flags & (flag::LARGE | flag::OWN | flag::BRIDGE) != 0 {
+            return Ok(false);
+        }
+        let Some(sender) = &self.names.get(head.peer)?.sender else { return Ok(true) };
+        let is_new = sender.news(head.seq) == News::New;
+        if is_new {
+            sender.said(head.seq);
+        }
+        Ok(is_new)
     }
 
     /// Who says a message that is numbered; `None`: it is not.

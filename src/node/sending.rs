@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::body::BodyWriter;
 use super::client::{Client, Phase};
-use super::outbox::{Destination, Entry, Large, Route, State, Weight};
+use super::outbox::{Destination, Entry, Large, Route, Settled, State, Weight};
 use super::receiving::Event;
 use super::segments::Place;
 use crate::error::Code;
@@ -76,7 +76,7 @@ impl Client {
             return allowed.map(|()| 0);
         }
         let place = Place { segment, start: (start + head_len) as u32, len: body_len as u32 };
-        let mut entry = self.entry(letter, &route, place);
+        let mut entry = self.entry(letter, route, place);
         let Entry { kind, flags, correlation, .. } = entry;
         if !waits {
             let head = Head { kind, flags, peer: slots.0, event: slots.1, correlation, seq: self.outbox.next_seq() };
@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// The entry of a message that is not said yet, with its request noted.
-    fn entry(&mut self, letter: Letter, route: &Rc<Route>, place: Place) -> Entry {
+    fn entry(&mut self, letter: Letter, route: Rc<Route>, place: Place) -> Entry {
         let mut flags = (letter.encoding as u8) << flag::ENCODING_SHIFT;
         let mut correlation = letter.correlation;
         if let Some(timeout) = letter.ask {
@@ -96,30 +96,26 @@ impl Client {
             let seq = self.outbox.next_seq();
             correlation = self.requests.add(route.to.node.clone(), seq, timeout, letter.now);
         }
-        Entry { route: route.clone(), correlation, kind: letter.kind, flags, state: State::Waiting, place }
+        Entry { route, correlation, kind: letter.kind, flags, state: State::Waiting, place }
     }
 
     /// Keeps a small message until it is settled, and counts it. If its receiver has no room, it is taken off again from
     /// what is written.
     fn post(&mut self, mut entry: Entry, charge: u64) {
-        let to = self.destination(entry.kind, &entry.route).clone();
-        if entry.state == State::Sent && self.has_no_room(&to, charge) {
+        if entry.state == State::Sent && self.has_no_room(&entry.route.to, charge) {
             entry.state = State::Waiting;
             entry.place = self.segments.move_aside(entry.place, ROUTED_LEN);
-            self.keep_back(&to, self.outbox.next_seq());
-        }
-        if entry.state == State::Sent {
-            self.said = self.outbox.next_seq();
-            to.sent.set(to.sent.get() + charge);
+            self.keep_back(&entry.route.to, self.outbox.next_seq());
         }
         self.segments.keep(entry.place.segment);
+        self.count(&entry, Weight::small(entry.place.len));
         self.outbox.push(entry);
-        self.count(&to, Weight { total: charge, window: charge });
     }
 
     /// Whether a destination that can be kept waiting has to be.
     pub(super) fn has_no_room(&self, to: &Destination, charge: u64) -> bool {
-        !to.node.is_empty() && !self.hurries && to.has_no_room(charge, self.window)
+        // Whoever waits for 'drain' never gets there.
+        to.has_no_room(charge, 2 * self.window) && !to.node.is_empty() && !self.hurries
     }
 
     /// A body to be written and then sent.
@@ -151,11 +147,10 @@ impl Client {
         }
         let route = self.targets[letter.target as usize].clone();
         let nowhere = Place { segment: u32::MAX, start: 0, len: 0 };
-        let entry = self.entry(letter, &route, nowhere);
+        let entry = self.entry(letter, route, nowhere);
         let (correlation, seq) = (entry.correlation, self.outbox.next_seq());
-        let to = self.destination(entry.kind, &route).clone();
+        self.count(&entry, body.weight());
         self.outbox.push_large(entry, body);
-        self.count(&to, self.outbox.weight(seq));
         if !self.is_behind() {
             self.say(seq);
         }
@@ -192,7 +187,7 @@ impl Client {
         out.extend_from_slice(&body);
         let (kind, encoding) = (kind::REFUSE, Encoding::Json);
         let letter = Letter { kind, target: 0, encoding, ask: None, correlation, now: 0 };
-        let (entry, seq) = (self.entry(letter, route, place), self.outbox.next_seq());
+        let (entry, seq) = (self.entry(letter, route.clone(), place), self.outbox.next_seq());
         self.post(entry, charge(body.len() as u64));
         if !self.is_behind() {
             self.say(seq);
@@ -229,7 +224,18 @@ impl Client {
         }
     }
 
-    fn count(&mut self, to: &Destination, weight: Weight) {
+    /// A message is about to be kept: it weighs on its destination until it is settled.
+    fn count(&mut self, entry: &Entry, weight: Weight) {
+        // By field, for this is done for every message.
+        let to = match entry.kind {
+            kind::BROADCAST => &self.everyone,
+            _ if entry.route.to.node.is_empty() => &self.bridge,
+            _ => &entry.route.to,
+        };
+        if entry.state == State::Sent {
+            self.said = self.outbox.next_seq();
+            to.sent.set(to.sent.get() + weight.window);
+        }
         self.unsettled += weight.total;
         to.pending.set(to.pending.get() + weight.window);
         if to.pending.get() > self.window && !to.full.replace(true) {
@@ -240,19 +246,30 @@ impl Client {
 
     /// A message is settled, or will never be. Returns what it was, the first time.
     pub(super) fn settle(&mut self, seq: u64) -> Option<Entry> {
-        let weight = self.outbox.weight(seq);
-        let (state, entry, large) = self.outbox.settle(seq)?;
-        match large {
-            Some(body) => self.discard(body),
-            None => self.segments.release(entry.place.segment),
-        }
+        let Settled { entry, was_sent, large } = self.outbox.settle(seq)?;
+        let weight = match large {
+            Some(body) => {
+                let weight = body.weight();
+                self.discard(body);
+                weight
+            }
+            None => {
+                self.segments.release(entry.place.segment);
+                Weight::small(entry.place.len)
+            }
+        };
         self.unsettled -= weight.total;
-        let to = self.destination(entry.kind, &entry.route);
+        let to = match entry.kind {
+            kind::BROADCAST => &self.everyone,
+            _ if entry.route.to.node.is_empty() => &self.bridge,
+            _ => &entry.route.to,
+        };
         to.pending.set(to.pending.get() - weight.window);
-        if state == State::Sent {
+        if was_sent {
             to.sent.set(to.sent.get() - weight.window);
         }
-        if to.pending.get() <= self.window / 2 && to.full.replace(false) {
+        if to.full.get() && to.pending.get() <= self.window / 2 {
+            to.full.set(false);
             self.full -= 1;
         }
         Some(entry)
