@@ -290,7 +290,7 @@ impl Client {
 
     /// The common case: a small message of another node that is new, and is noted.
     fn is_plain_news(&self, head: &Head) -> Result<bool> {
-        if head.peer == 0 || head.flags & (flag::LARGE | flag::OWN | flag::BRIDGE) != 0 {
+        if head.peer == 0 || head.flags & (flag::LARGE | flag::SHARED | flag::OWN | flag::BRIDGE) != 0 {
             return Ok(false);
         }
         let Some(sender) = &self.names.get(head.peer)?.sender else { return Ok(true) };

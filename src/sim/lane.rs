@@ -11,9 +11,9 @@ use crate::wire::lane::{Cookie, Extent, Offer};
 /// Bytes in one arena: few, so that it is often full.
 const ROOM: u64 = 600_000;
 
-/// What all processes of a run have written.
-#[derive(Clone, Debug, Default)]
-pub struct Memory(Rc<RefCell<HashMap<Cookie, Arena>>>);
+/// What all processes of a run have written, and whether much of what they say is large.
+#[derive(Clone, Debug)]
+pub struct Memory(Rc<RefCell<HashMap<Cookie, Arena>>>, bool);
 
 #[derive(Debug, Default)]
 struct Arena {
@@ -37,6 +37,16 @@ pub struct Fake {
 struct Writer(Vec<u8>);
 
 impl Memory {
+    /// Nothing yet.
+    pub fn new(bulky: bool) -> Self {
+        Self(Rc::default(), bulky)
+    }
+
+    /// Whether much of what is said in this run is large.
+    pub fn bulky(&self) -> bool {
+        self.1
+    }
+
     /// The lane of a process whose number nobody else has.
     pub fn lane(&self, number: u64, sees: bool) -> Fake {
         let mut cookie = Cookie::default();

@@ -57,7 +57,7 @@ impl Native {
         let config = Config { id: id.to_owned(), session, secret, pid: 7, max_message: MAX_MESSAGE, max_pending };
         let (names, asks, owed, listens, present, wavers, has_left) = Default::default();
         let (mut client, life) = (Client::new(config), ledger.begin(id, true));
-        let (number, bulky, memory) = (random.any(), random.chance(25), memory.clone());
+        let (number, bulky, memory) = (random.any(), memory.bulky(), memory.clone());
         if random.chance(80) {
             client.use_lane(Box::new(memory.lane(number, random.chance(90))));
         }
@@ -319,7 +319,7 @@ fn compose(
 ) -> (usize, Vec<u8>) {
     let len = match random.below(100) {
         _ if what.0 == kind::ROSTER => 0,
-        0..20 if bulky => 65_000 + random.below(130_000),
+        0..40 if bulky => 65_000 + random.below(130_000),
         0 if answers.is_none() => 100_000 + random.below(350_000),
         0 => 100_000 + random.below(100_000),
         1..4 => 50_000 + random.below(30_000),

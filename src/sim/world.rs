@@ -55,7 +55,7 @@ impl World {
         let mut ledger = Ledger::new(limits.max_message);
         let count = 2 + random.below(5);
         let legacies = if random.chance(40) { random.below(3) } else { 0 };
-        let (mut processes, memory) = (Vec::new(), Memory::default());
+        let (mut processes, memory) = (Vec::new(), Memory::new(random.chance(20)));
         for number in 0..count {
             let id = format!("n{number}");
             let speaks = if number + 1 < count && number < legacies {
