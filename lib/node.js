@@ -13,6 +13,7 @@ const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require(
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
 const { Inbound } = require('./inbound.js');
 const { Keeper } = require('./keeper.js');
+const { lane } = require('./lane.js');
 const { Messenger } = require('./messenger.js');
 const { checkEvent, isEventName, parseCallOptions, parseNodeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
@@ -53,7 +54,10 @@ class Node extends EventEmitter {
     // All that the native side has of this node, so that a forgotten one can be collected.
     this.#tie = new Tie(this, inbound);
     const { id, maxMessage, maxPending } = options;
-    this.#native = new native.NativeNode({ id, maxMessage, maxPending, taskDriver: driver() === 'task' }, this.#tie.dispatch);
+    this.#native = new native.NativeNode(
+      { id, maxMessage, maxPending, taskDriver: driver() === 'task', lane: lane() },
+      this.#tie.dispatch,
+    );
     const functions = this.#native.functions();
     this.#flush = functions.flush;
     this.#calls = new Calls(this.#native, this.#tie);

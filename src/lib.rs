@@ -5,7 +5,7 @@
 //! - 0 `error`: what can go wrong, with stable codes
 //! - 1 `address`, `wire`, `outqueue`, `pool`, `senders`: values and bytes
 //! - 2 `bridge::{symbols, router, …}`, `node::{client, …}`: the two brains, without socket, clock or JavaScript
-//! - 3 `transport`: sockets, who owns a path, who may come in
+//! - 3 `transport`: sockets, who owns a path, who may come in; `lane`: large bodies through shared memory
 //! - 4 `bridge::server`, `node::link_*`: what drives the brains
 //! - 5 `binding`: the only place that knows Node.js
 
@@ -15,6 +15,7 @@
 mod address;
 mod bridge;
 mod error;
+mod lane;
 mod node;
 mod outqueue;
 mod pool;

@@ -191,9 +191,6 @@ impl Core {
         for _ in 0..READS {
             let Some((input, more)) = self.read()? else { break };
             self.feed(input)?;
-            if self.client.borrow().acknowledgement_urgent() {
-                self.flush();
-            }
             if !more {
                 break;
             }
@@ -257,6 +254,9 @@ impl Core {
         self.deliver_to(&entered);
         while let Some(frame) = frames.next()? {
             let event = self.client.borrow_mut().handle_frame(&frame)?;
+            if self.client.borrow().acknowledgement_urgent() {
+                self.flush();
+            }
             self.deliver_to(&entered);
             if let Some(event) = event {
                 entered.deliver(event);

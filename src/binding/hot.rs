@@ -20,7 +20,7 @@ use napi::sys;
 use super::core::Core;
 use super::plain::is_plain;
 use crate::error::Code;
-use crate::node::body::BodyWriter;
+use crate::node::lane::Sink;
 use crate::node::sending::Letter;
 use crate::wire::frame::{Encoding, MAX_INLINE, kind};
 
@@ -82,9 +82,9 @@ unsafe extern "C" fn send_parts(env: sys::napi_env, info: sys::napi_callback_inf
     let (core, [head, target, extra, text, parts]) = unsafe { call::<5>(env, info) };
     guard(env, || {
         let (letter, _) = unsafe { letter(env, core, head, target, extra) };
-        let mut body = core.client.borrow().body();
-        unsafe { join(env, text, parts, &mut body) };
-        let sent = core.client.borrow_mut().send(letter, body);
+        let (most, text) = unsafe { (parts_len(env, parts), text_bytes(env, text)) };
+        let write = |body: &mut dyn Sink| unsafe { join(env, &text, parts, body) };
+        let sent = core.client.borrow_mut().send_written(letter, most + text.len(), write);
         finish(core, sent)
     })
 }
@@ -161,11 +161,8 @@ unsafe fn letter(
 }
 
 unsafe fn send_bytes(env: sys::napi_env, core: &Core, letter: Letter, bytes: sys::napi_value) -> Result<u32, Code> {
-    let mut body = core.client.borrow().body();
-    if let Some(bytes) = unsafe { bytes_of(env, bytes) } {
-        body.write(bytes);
-    }
-    core.client.borrow_mut().send(letter, body)
+    let bytes = unsafe { bytes_of(env, bytes) }.unwrap_or_default();
+    core.client.borrow_mut().send_written(letter, bytes.len(), |body| body.write(bytes))
 }
 
 /// The commonest message, one short plain string, without a detour over JSON text. `None`: it is not of that kind.
@@ -196,9 +193,8 @@ unsafe fn send_text(env: sys::napi_env, core: &Core, letter: Letter, text: sys::
     if most <= MAX_INLINE {
         return core.client.borrow_mut().send_with(letter, |out| unsafe { append_text(env, text, most, out) });
     }
-    let mut body = core.client.borrow().body();
-    unsafe { write_text(env, text, &mut body) };
-    core.client.borrow_mut().send(letter, body)
+    let bytes = unsafe { text_bytes(env, text) };
+    core.client.borrow_mut().send_written(letter, bytes.len(), |body| body.write(&bytes))
 }
 
 /// The most bytes that a string can take: three for each UTF-16 unit.
@@ -240,22 +236,37 @@ unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) -> Option<&'a
 }
 
 /// The body of a packed message: see `lib/values.js`.
-unsafe fn join(env: sys::napi_env, text: sys::napi_value, parts: sys::napi_value, body: &mut BodyWriter) {
+unsafe fn join(env: sys::napi_env, text: &[u8], parts: sys::napi_value, body: &mut dyn Sink) {
+    unsafe {
+        for_each_part(env, parts, |bytes| {
+            body.write(bytes);
+            body.pad(8);
+        })
+    };
+    body.write(text);
+}
+
+/// Bytes of all parts, each padded.
+unsafe fn parts_len(env: sys::napi_env, parts: sys::napi_value) -> usize {
+    let mut len = 0;
+    unsafe { for_each_part(env, parts, |bytes| len += bytes.len().next_multiple_of(8)) };
+    len
+}
+
+unsafe fn for_each_part(env: sys::napi_env, parts: sys::napi_value, mut act: impl FnMut(&[u8])) {
     let mut count = 0;
     unsafe { sys::napi_get_array_length(env, parts, &mut count) };
     for index in 0..count {
         let mut part = ptr::null_mut();
         unsafe { sys::napi_get_element(env, parts, index, &mut part) };
         if let Some(bytes) = unsafe { bytes_of(env, part) } {
-            body.write(bytes);
-            body.pad(8);
+            act(bytes);
         }
     }
-    unsafe { write_text(env, text, body) };
 }
 
-unsafe fn write_text(env: sys::napi_env, text: sys::napi_value, body: &mut BodyWriter) {
+unsafe fn text_bytes(env: sys::napi_env, text: sys::napi_value) -> Vec<u8> {
     let mut bytes = Vec::new();
     unsafe { append_text(env, text, utf8_bound(env, text), &mut bytes) };
-    body.write(&bytes);
+    bytes
 }

@@ -19,6 +19,7 @@ use super::wake::waker;
 use crate::address::Address;
 use crate::bridge::server::random;
 use crate::error::{Code, Error, os_code};
+use crate::lane::SharedMemory;
 use crate::node::client::{Client, Config, Phase};
 use crate::node::link::Link;
 use crate::node::link_task::TaskLink;
@@ -33,6 +34,8 @@ pub struct NodeSetup {
     pub max_pending: f64,
     /// Drive the socket on a tokio thread instead of the JavaScript thread's loop.
     pub task_driver: bool,
+    /// Send large bodies through shared memory where that can be done.
+    pub lane: bool,
 }
 
 /// A node's native half.
@@ -67,7 +70,11 @@ impl NativeNode {
         };
         // SAFETY: the current environment and a function that lives in it.
         let dispatch = unsafe { Dispatch::new(env.raw(), dispatch.raw()) };
-        Self { core: Core::new(Client::new(config), dispatch), task_driver: setup.task_driver }
+        let mut client = Client::new(config);
+        if setup.lane {
+            client.use_lane(Box::new(SharedMemory::default()));
+        }
+        Self { core: Core::new(client, dispatch), task_driver: setup.task_driver }
     }
 
     /// `{ send, sendParts, flush, turn }`: see `binding/hot.rs`.

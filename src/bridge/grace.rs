@@ -156,6 +156,8 @@ impl Router {
         let Some(mut grace) = self.grace.take_if(|grace| grace.until <= self.now) else { return };
         let absent: Vec<Symbol> = self.absent.keys().copied().collect();
         for id in absent {
+            // It may have no other reference, and be needed again below.
+            self.symbols.retain(id);
             let node = self.symbols.name(id).to_string();
             let Absent { mut senders, keepers, watchers } = self.take_absent(id);
             senders.extend(&keepers);
@@ -170,6 +172,7 @@ impl Router {
                 let code = Code::NodeLeft;
                 self.tell_gone(watcher, Gone { seq, code, delivered_only: false, node: node.clone() });
             }
+            self.symbols.release(id);
         }
         for broadcast in std::mem::take(&mut grace.broadcasts).into_values() {
             self.settlements.frame(InFlight::Share(broadcast));

@@ -58,7 +58,18 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 
 fn hello(id: &str) -> Vec<u8> {
     let (id, token) = (id.into(), String::new());
-    let hello = Hello { session: 3, pid: 4, max_message: 1_000, id, token, secret: 5, epoch: 6, heard: 7, listens: 1 };
+    let hello = Hello {
+        session: 3,
+        pid: 4,
+        max_message: 1_000,
+        id,
+        token,
+        secret: 5,
+        epoch: 6,
+        heard: 7,
+        listens: 1,
+        lane: true,
+    };
     written(|out| {
         encode_preamble(out);
         hello.encode(out);

@@ -13,6 +13,7 @@ use crate::wire::control::{
     Gone, Hello, Welcome, decode_about, decode_event, decode_name, decode_number, put_bare, put_number,
 };
 use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, flag, kind, malformed};
+use crate::wire::lane::Shared;
 use crate::wire::reader::{Arrived, Frames};
 
 /// Events by which nodes learn who comes and goes. Whoever begins to listen for one is told who is there.
@@ -93,6 +94,7 @@ impl Router {
             secret: hello.secret,
             pid: Some(hello.pid),
             max_message: hello.max_message,
+            lane: hello.lane,
             fresh: hello.epoch == 0,
         };
         match self.add_member(link, &newcomer, now) {
@@ -172,6 +174,7 @@ impl Router {
                 Ok(())
             }
             kind::PONG => Ok(()),
+            kind::OFFER | kind::ACCEPT => self.pass_on(member, frame.raw.kind, payload),
             kind::REPLAY | kind::SKIP | kind::WATCH => self.handle_about(member, frame.raw.kind, payload),
             kind::LEAVE => {
                 self.remove_member(member, Departure::Left);
@@ -250,6 +253,12 @@ fn check_routed(head: &Head, body: &[u8]) -> Result<()> {
     let names_event = matches!(head.kind, kind::MESSAGE | kind::BROADCAST | kind::RPC);
     if head.seq == 0 || (names_event && head.event == 0) {
         return Err(malformed("a routed frame without a number, or without an event"));
+    }
+    if head.is_shared() {
+        let directed = matches!(head.kind, kind::MESSAGE | kind::REPLY);
+        if !directed || head.is_large() || Shared::decode(body)?.session == 0 {
+            return Err(malformed("a body in shared memory, of a frame that can have none, or for nobody"));
+        }
     }
     if head.kind == kind::REFUSE {
         if head.is_large() {

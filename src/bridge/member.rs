@@ -37,17 +37,19 @@ pub struct Member {
     pub fresh: bool,
     /// Events it listens for.
     pub interests: FxHashSet<Symbol>,
-    /// Nodes that asked it something: they are told when it is gone.
+    /// Nodes that asked it something, or whose memory it reads: they are told when it is gone.
     pub askers: FxHashSet<MemberKey>,
     /// Bytes of one message that it takes.
     pub max_message: u64,
+    /// Whether it wants to hear of memory that others share.
+    pub lane: bool,
     /// The highest number of its messages that were routed.
     pub last_seq: u64,
     /// What of others did not reach it.
     pub owed: Owed,
     /// Nodes that this one did not reach.
     pub owing: FxHashSet<MemberKey>,
-    /// Nodes that wait for the rest of something large that it had begun to say.
+    /// Nodes that wait for the rest of something large that it had begun to say, or read its memory.
     pub unfinished: FxHashSet<MemberKey>,
     /// While it is away: since when, in router time, and what the bridge itself has to tell it.
     pub away: Option<Box<Away>>,

@@ -23,6 +23,8 @@ pub struct Newcomer<'a> {
     pub pid: Option<u32>,
     /// Bytes of one message that it takes.
     pub max_message: u64,
+    /// Whether it wants to hear of memory that others share.
+    pub lane: bool,
     /// Whether it was on no other bridge before.
     pub fresh: bool,
 }
@@ -36,7 +38,7 @@ impl Router {
     /// # Errors
     /// `ERR_DUPLICATE_NODE`.
     pub(super) fn add_member(&mut self, link: LinkKey, newcomer: &Newcomer<'_>, now: u64) -> Result<MemberKey> {
-        let &Newcomer { id, session, secret, pid, max_message, fresh } = newcomer;
+        let &Newcomer { id, session, secret, pid, max_message, lane, fresh } = newcomer;
         if let Some(member) = self.symbols.find(id).and_then(|id| self.find_member(id)) {
             if self.members[member.place as usize].link.is_some() {
                 let text = format!("duplicate-node: the id '{id}' is taken");
@@ -67,6 +69,7 @@ impl Router {
             interests,
             askers,
             max_message,
+            lane,
             last_seq: 0,
             owed,
             owing,

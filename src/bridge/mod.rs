@@ -20,6 +20,7 @@ pub mod router;
 mod routing;
 pub mod server;
 mod settling;
+mod sharing;
 mod symbols;
 
 #[cfg(test)]

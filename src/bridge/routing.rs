@@ -65,6 +65,7 @@ impl Router {
         let body_len = body.bytes().len() as u64;
         let watched = watched(sender, &head, body_len);
         match self.receiver(sender, &head, (peer, event), body_len) {
+            Route::To(receiver) if head.is_shared() && self.is_for_another(sender, receiver, &head, body.bytes()) => {}
             Route::To(receiver) => self.deliver(sender, receiver, head, event, body, InFlight::Message(watched)),
             Route::Later => {}
             Route::Refused => self.settlements.message(watched),

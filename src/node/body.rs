@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::lane::Sink;
 use crate::pool::{Lease, Pool};
 use crate::wire::frame::CHUNK_LEN;
 
@@ -65,5 +66,15 @@ impl BodyWriter {
             larger.bytes_mut().extend_from_slice(self.last.as_ref());
             self.last = larger;
         }
+    }
+}
+
+impl Sink for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) {
+        BodyWriter::write(self, bytes);
+    }
+
+    fn pad(&mut self, alignment: usize) {
+        BodyWriter::pad(self, alignment);
     }
 }

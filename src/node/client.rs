@@ -9,6 +9,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::inbox::Inbox;
+use super::lane::Lane;
 use super::outbox::{Destination, Destinations, Outbox, Route};
 use super::outgoing::Outgoing;
 use super::receiving::{Event, Name};
@@ -28,6 +29,9 @@ const CHUNKS_BELOW: usize = 256 * 1024;
 
 /// Frames after which an acknowledgement no longer waits for replies to share its write.
 const URGENT: u64 = 512;
+/// Bytes of bodies in shared memory after which it does not wait either: their sender fills the next while this node
+/// looks at the last.
+const URGENT_BYTES: u64 = 512 * 1024;
 /// Bytes of large bodies that a node keeps for the next ones when JavaScript is done with them.
 const KEPT_BODIES: usize = 16 * 1024 * 1024;
 
@@ -101,12 +105,16 @@ pub struct Client {
     pub(super) outgoing: Outgoing,
     pub(super) inbox: Inbox,
     pub(super) pool: Pool,
+    /// Memory that is shared with other nodes, where there is any.
+    pub(super) lane: Option<Box<dyn Lane>>,
     pub(super) unsettled: u64,
     /// Destinations to which too much is not settled.
     pub(super) full: usize,
     pub(super) need_drain: bool,
     pub(super) received: u64,
     pub(super) acknowledged: u64,
+    /// Bytes of others' memory that were read and not acknowledged.
+    pub(super) fetched: u64,
     /// Whether what comes is put aside by the program, and not acknowledged: those who send it wait.
     pub(super) paused: bool,
     pub(super) leaving: bool,
@@ -150,11 +158,13 @@ impl Client {
             interests: BTreeSet::new(),
             outgoing: Outgoing::default(),
             pool: Pool::new(KEPT_CHUNKS),
+            lane: None,
             unsettled: 0,
             full: 0,
             need_drain: false,
             received: 0,
             acknowledged: 0,
+            fetched: 0,
             paused: false,
             leaving: false,
             hurries: false,
@@ -162,6 +172,12 @@ impl Client {
             patient: true,
             events: VecDeque::new(),
         }
+    }
+
+    /// Large bodies go through shared memory from now on, where their receivers can read it. To be told before there
+    /// is a link.
+    pub fn use_lane(&mut self, lane: Box<dyn Lane>) {
+        self.lane = Some(lane);
     }
 
     /// Where the node stands.
@@ -206,6 +222,8 @@ impl Client {
     pub fn close(&mut self, text: &str) {
         self.phase = Phase::Closed;
         self.fail_all(Code::Closed, text);
+        // Nothing is freed in it: what the bridge has may still be read.
+        self.lane = None;
         let lost: Vec<u64> = self.outbox.unsettled().map(|(seq, _)| seq).collect();
         for seq in lost {
             self.lose(seq, Code::Closed);
@@ -253,7 +271,7 @@ impl Client {
             return self.greeting.slices(slices);
         }
         if self.acknowledgement_due() {
-            self.acknowledged = self.received;
+            (self.acknowledged, self.fetched) = (self.received, 0);
             put_ack(self.received, self.segments.tail().1);
         }
         while self.segments.len() < CHUNKS_BELOW && self.say_more() {}
@@ -298,7 +316,8 @@ impl Client {
 
     /// Whether so much is unacknowledged that the senders may be waiting for it.
     pub fn acknowledgement_urgent(&self) -> bool {
-        self.received - self.acknowledged >= URGENT && !self.paused
+        let much = self.received - self.acknowledged >= URGENT || self.fetched >= URGENT_BYTES;
+        much && !self.paused
     }
 
     /// Bytes that are ready to be written.

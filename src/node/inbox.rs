@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use super::receiving::Name;
+use super::receiving::{Name, Payload};
 use crate::error::Result;
 use crate::pool::{Lease, Pool};
 use crate::senders::Sender;
@@ -75,6 +75,11 @@ impl Inbox {
         self.queues.is_empty()
     }
 
+    /// A buffer for a body of so many bytes.
+    pub fn lease(&self, len: usize) -> Lease {
+        self.pool.lease(len)
+    }
+
     /// Whether messages of `sender` have to wait.
     pub fn holds(&self, sender: &Rc<Sender>) -> bool {
         self.queues.contains_key(&Rc::as_ptr(sender))
@@ -116,15 +121,31 @@ impl Inbox {
     }
 
     /// A message that waits behind a large one; returns what has become deliverable, because too much waits.
-    pub fn wait(&mut self, head: Head, (from, event): (Name, Name), body: &[u8]) -> Vec<Held> {
+    pub fn wait(&mut self, head: Head, (from, event): (Name, Name), body: Payload<'_>) -> Vec<Held> {
         let Some(key) = from.sender.as_ref().map(Rc::as_ptr) else { return Vec::new() };
         let Some(queue) = self.queues.get_mut(&key) else { return Vec::new() };
-        let Err(at) = queue.place(head.seq) else { return Vec::new() };
-        let mut copy = self.pool.lease(body.len());
-        copy.bytes_mut().extend_from_slice(body);
-        let held = Held { head, from, event, body: copy, stream: 0, left: 0, total: 0, lost: false };
+        let place = queue.place(head.seq);
+        if place.is_ok_and(|at| !queue.messages[at].lost) {
+            return Vec::new();
+        }
+        let body = match body {
+            Payload::Owned(body) => body,
+            Payload::Borrowed(bytes) => {
+                let mut copy = self.pool.lease(bytes.len());
+                copy.bytes_mut().extend_from_slice(bytes);
+                copy
+            }
+        };
+        let held = Held { head, from, event, body, stream: 0, left: 0, total: 0, lost: false };
         self.waiting += held.weight();
-        queue.messages.insert(at, held);
+        match place {
+            // It had begun to come in chunks, and now comes at once.
+            Ok(at) => {
+                queue.messages[at] = held;
+                return self.release(key);
+            }
+            Err(at) => queue.messages.insert(at, held),
+        }
         if self.waiting > self.most_waiting { self.give_up(key) } else { Vec::new() }
     }
 
@@ -345,7 +366,7 @@ mod tests {
         let mut sent = 1;
         while released.is_empty() {
             sent += 1;
-            released = inbox.wait(head(sent), names(), &[0; 1000]);
+            released = inbox.wait(head(sent), names(), Payload::Borrowed(&[0; 1000]));
         }
         assert_eq!(seqs(&released), (2..=sent).collect::<Vec<_>>());
         assert!(inbox.is_empty() && inbox.waiting == 0);
@@ -359,11 +380,25 @@ mod tests {
         let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
         inbox.open(head(1), names(), 7, 4).unwrap();
         inbox.chunk(7, b"ab", None).unwrap();
-        assert!(inbox.wait(head(2), names(), b"behind").is_empty());
+        assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind")).is_empty());
         assert!(inbox.chunk(7, b"", Some(End::Lost)).unwrap().is_empty(), "the rest goes on waiting");
-        assert!(inbox.wait(head(2), names(), b"behind").is_empty(), "once is enough");
+        assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind")).is_empty(), "once is enough");
         inbox.open(head(1), names(), 9, 4).unwrap();
         let released = inbox.chunk(9, b"abcd", None).unwrap();
+        assert_eq!(seqs(&released), [1, 2]);
+        assert_eq!(released[0].body.bytes(), b"abcd");
+        assert!(inbox.is_empty() && inbox.waiting == 0);
+    }
+
+    #[test]
+    fn what_had_begun_in_chunks_may_come_at_once() {
+        let names = names();
+        let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+        inbox.open(head(1), names(), 7, 4).unwrap();
+        assert!(inbox.wait(head(1), names(), Payload::Borrowed(b"abcd")).is_empty(), "it is coming");
+        inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+        inbox.chunk(7, b"", Some(End::Lost)).unwrap();
+        let released = inbox.wait(head(1), names(), Payload::Borrowed(b"abcd"));
         assert_eq!(seqs(&released), [1, 2]);
         assert_eq!(released[0].body.bytes(), b"abcd");
         assert!(inbox.is_empty() && inbox.waiting == 0);
@@ -385,7 +420,7 @@ mod tests {
         let sender = names().0.sender.unwrap();
         let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
         inbox.open(head(1), names(), 7, 4).unwrap();
-        inbox.wait(head(2), names(), b"behind");
+        inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
         inbox.link_lost();
         assert!(inbox.pass(&sender, 1).is_empty(), "it may come");
         assert_eq!(seqs(&inbox.pass(&sender, 2)), [2]);
@@ -397,7 +432,7 @@ mod tests {
         let names = names();
         let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
         inbox.open(head(1), names(), 7, 4).unwrap();
-        inbox.wait(head(2), names(), b"behind");
+        inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
         inbox.link_lost();
         assert_eq!(inbox.awaited().count(), 1);
         assert_eq!(seqs(&inbox.gone(|sender| &*sender.id == "ann")), [2]);

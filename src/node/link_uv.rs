@@ -75,7 +75,8 @@ pub struct LoopLink {
 /// What libuv's callbacks find behind their handle. It lives until libuv says that the handle is closed.
 struct Watcher {
     layout: Layout,
-    rearm: Option<PollStart>,
+    start: PollStart,
+    one_shot: bool,
     events: Cell<c_int>,
     turn: Cell<Turn>,
     ready: Box<dyn Fn()>,
@@ -122,7 +123,8 @@ impl LoopLink {
         }
         let watcher = Box::new(Watcher {
             layout,
-            rearm: uv.one_shot.then_some(uv.poll_start),
+            start: uv.poll_start,
+            one_shot: uv.one_shot,
             events: Cell::new(0),
             turn: Cell::new(Turn::Idle),
             ready,
@@ -156,19 +158,19 @@ impl LoopLink {
 }
 
 /// SAFETY: libuv calls it between poll_init and close with our handle, whose first field points to a `Watcher`.
-unsafe extern "C" fn on_poll(handle: Handle, _status: c_int, _events: c_int) {
+unsafe extern "C" fn on_poll(handle: Handle, status: c_int, _events: c_int) {
     unsafe {
         let watcher = *handle.cast::<*mut Watcher>();
         if watcher.is_null() {
             // Only Deno's stand-in calls back for a handle that it has closed.
             return;
         }
-        // Before `ready`, which may end the watching.
-        if let Some(start) = (*watcher).rearm {
-            start(handle, (*watcher).events.get(), on_poll);
+        // Before `ready`, which may end the watching. With an error status libuv has ended it itself; but the next read
+        // may find what came before the error, and the error, which has the reason, only later.
+        if (*watcher).one_shot || status < 0 {
+            ((*watcher).start)(handle, (*watcher).events.get(), on_poll);
         }
         (*watcher).turn.set(Turn::Running);
-        // An error status shows itself again in the next read, which has the reason.
         ((*watcher).ready)();
         match (*watcher).turn.replace(Turn::Idle) {
             Turn::Closed => release(handle),
@@ -194,7 +196,7 @@ unsafe fn release(handle: Handle) {
     let place = handle.cast::<*mut Watcher>();
     let mut watcher = unsafe { Box::from_raw(place.replace(ptr::null_mut())) };
     // Deno's stand-in looks at the handle after it called back that it is closed: 160 bytes of each link stay.
-    if watcher.rearm.is_none() {
+    if !watcher.one_shot {
         unsafe { dealloc(handle.cast(), watcher.layout) };
     }
     if let Some(closed) = watcher.closed.take() {

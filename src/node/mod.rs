@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client;
 mod inbox;
+pub mod lane;
 pub mod link;
 pub mod link_task;
 #[cfg(feature = "napi")]
@@ -17,3 +18,4 @@ mod resuming;
 mod saying;
 mod segments;
 pub mod sending;
+mod sharing;

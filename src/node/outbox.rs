@@ -8,6 +8,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::segments::Place;
+use super::sharing::Terms;
+use crate::wire::control::charge;
+use crate::wire::lane::Extent;
 
 /// Whom messages go to, and how many bytes of them are not settled.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Destination {
     pub full: Cell<bool>,
     /// The first number that is kept back until the receiver has room; `None`: nothing is.
     pub kept_from: Cell<Option<u64>>,
+    /// Whether it reads our memory.
+    pub terms: Cell<Terms>,
 }
 
 /// "node:event".
@@ -42,7 +47,7 @@ pub struct Entry {
     pub kind: u8,
     pub flags: u8,
     pub state: State,
-    /// Its body; of a large message the length alone, see [`Outbox::chunks`].
+    /// Its body; of a large message see [`Outbox::large`].
     pub place: Place,
 }
 
@@ -64,7 +69,7 @@ pub struct Settled {
     /// Whether it was said on this link.
     pub was_sent: bool,
     /// Its body, if it was a large one.
-    pub chunks: Option<VecDeque<Bytes>>,
+    pub large: Option<Large>,
 }
 
 /// Where a message stands.
@@ -81,13 +86,59 @@ pub enum State {
 /// Entries for which an idle outbox keeps room: as many as a window of small messages takes, 1 MiB.
 const KEPT_ENTRIES: usize = 32 * 1024;
 
+/// What a message counts until it is settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight {
+    /// Among all that its sender keeps.
+    pub total: u64,
+    /// Among what is for its receiver.
+    pub window: u64,
+}
+
+impl Weight {
+    /// Of a body that came in one piece.
+    pub fn small(len: u32) -> Self {
+        let charge = charge(len.into());
+        Self { total: charge, window: charge }
+    }
+}
+
+/// Where the body of a large message lies.
+#[derive(Debug)]
+pub enum Large {
+    /// Here, cut for the way.
+    Chunks(VecDeque<Bytes>),
+    /// In memory that its receiver may read.
+    Shared(Extent),
+}
+
+impl Large {
+    /// Bytes of the body.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Chunks(chunks) => chunks.iter().map(|chunk| chunk.len() as u64).sum(),
+            Self::Shared(extent) => extent.len,
+        }
+    }
+
+    /// What it counts until it is settled. Nobody but its sender keeps what lies in shared memory, and a window of such
+    /// bodies has to last while one is written and another is looked at: there they count a quarter.
+    pub fn weight(&self) -> Weight {
+        let window = match self {
+            Self::Chunks(_) => self.len(),
+            Self::Shared(extent) => extent.len / 4,
+        };
+        Weight { total: charge(self.len()), window: charge(window) }
+    }
+}
+
 /// The messages of one node. Bounded by `max_pending`, by weight.
 #[derive(Debug, Default)]
 pub struct Outbox {
     entries: VecDeque<Entry>,
     /// Number of the front entry.
     first: u64,
-    large: HashMap<u64, VecDeque<Bytes>>,
+    large: HashMap<u64, Large>,
 }
 
 impl Outbox {
@@ -102,8 +153,8 @@ impl Outbox {
     }
 
     /// The same for a large one.
-    pub fn push_large(&mut self, entry: Entry, chunks: VecDeque<Bytes>) {
-        self.large.insert(self.next_seq(), chunks);
+    pub fn push_large(&mut self, entry: Entry, body: Large) {
+        self.large.insert(self.next_seq(), body);
         self.entries.push_back(entry);
     }
 
@@ -134,8 +185,13 @@ impl Outbox {
     }
 
     /// The body of a large message; `None`: it is a small one.
-    pub fn chunks(&self, seq: u64) -> Option<&VecDeque<Bytes>> {
+    pub fn large(&self, seq: u64) -> Option<&Large> {
         if self.large.is_empty() { None } else { self.large.get(&seq) }
+    }
+
+    /// What a message weighs that is not settled.
+    pub fn weight(&self, seq: u64) -> Weight {
+        self.large(seq).map_or_else(|| Weight::small(self.get(seq).map_or(0, |entry| entry.place.len)), Large::weight)
     }
 
     /// A message is settled. Returns what it was, the first time.
@@ -147,15 +203,15 @@ impl Outbox {
             return None;
         }
         let was_sent = before == State::Sent;
-        let chunks = if self.large.is_empty() { None } else { self.large.remove(&seq) };
+        let large = if self.large.is_empty() { None } else { self.large.remove(&seq) };
         if index > 0 {
             let entry = self.entries[index].clone();
-            return Some(Settled { entry, was_sent, chunks });
+            return Some(Settled { entry, was_sent, large });
         }
         let entry = self.entries.pop_front()?;
         self.first += 1;
         self.drop_settled();
-        Some(Settled { entry, was_sent, chunks })
+        Some(Settled { entry, was_sent, large })
     }
 
     fn drop_settled(&mut self) {
@@ -228,8 +284,8 @@ impl Destinations {
 impl Destination {
     /// A destination to which nothing was said.
     pub fn new(node: Rc<str>) -> Self {
-        let (pending, sent, full, kept_from) = Default::default();
-        Self { node, pending, sent, full, kept_from }
+        let (pending, sent, full, kept_from, terms) = Default::default();
+        Self { node, pending, sent, full, kept_from, terms }
     }
 
     /// Whether a message of this weight would exceed what may be under way to it; one may always be.

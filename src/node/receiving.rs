@@ -167,6 +167,8 @@ impl Client {
                 self.resend(from, node);
                 Ok(None)
             }
+            kind::OFFER => self.offered(payload).map(|()| None),
+            kind::ACCEPT => self.accepted(payload).map(|()| None),
             kind::WELCOME if self.phase == Phase::Greeting => {
                 let welcome = Welcome::decode(payload)?;
                 self.events.push_back(Event::Online(welcome.clone()));
@@ -207,6 +209,12 @@ impl Client {
     /// Somebody is gone: what went to it, up to a number, is lost, and what it had begun to say.
     fn gone(&mut self, gone: &Gone) -> Result<()> {
         let Gone { seq, code, delivered_only, ref node } = *gone;
+        if let Some(to) = self.destinations.find(node) {
+            to.forget_terms();
+        }
+        if let Some(lane) = &mut self.lane {
+            lane.forget_dead(Some(node));
+        }
         let outbox = &self.outbox;
         let lost =
             |to: &str, number| to == &**node && number <= seq && !(delivered_only && outbox.get(number).is_some());
@@ -254,6 +262,11 @@ impl Client {
         if head.is_large() || news != News::New {
             return Ok(None);
         }
+        let mut body = Payload::Borrowed(body);
+        if head.is_shared() {
+            let Some(fetched) = self.fetch(&head, body.bytes())? else { return Ok(None) };
+            body = Payload::Owned(fetched);
+        }
         if let Some(sender) = self.sender_of(&head)? {
             if !self.inbox.is_empty() && self.inbox.holds(sender) {
                 let names = self.names_of(&head)?;
@@ -262,7 +275,7 @@ impl Client {
             }
             sender.said(head.seq);
         }
-        self.event(head, Payload::Borrowed(body))
+        self.event(head, body)
     }
 
     /// A message was said when this node was not there, and comes behind later ones: its order is lost, so it is refused.
@@ -277,7 +290,7 @@ impl Client {
 
     /// The common case: a small message of another node that is new, and is noted.
     fn is_plain_news(&self, head: &Head) -> Result<bool> {
-        if head.peer == 0 || head.flags & (flag::LARGE | flag::OWN | flag::BRIDGE) != 0 {
+        if head.peer == 0 || head.flags & (flag::LARGE | flag::SHARED | flag::OWN | flag::BRIDGE) != 0 {
             return Ok(false);
         }
         let Some(sender) = &self.names.get(head.peer)?.sender else { return Ok(true) };
@@ -289,7 +302,7 @@ impl Client {
     }
 
     /// Who says a message that is numbered; `None`: it is not.
-    fn sender_of(&self, head: &Head) -> Result<Option<&Rc<Sender>>> {
+    pub(super) fn sender_of(&self, head: &Head) -> Result<Option<&Rc<Sender>>> {
         Ok(if head.flags & flag::OWN != 0 {
             Some(&self.own)
         } else if head.flags & flag::BRIDGE != 0 || head.peer == 0 {

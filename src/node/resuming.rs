@@ -32,6 +32,7 @@ impl Client {
             epoch: self.own.session,
             heard: self.own.last(),
             listens: self.interests.len() as u32,
+            lane: self.lane.is_some(),
         };
         hello.encode(out);
         for event in &self.interests {
@@ -50,7 +51,7 @@ impl Client {
         self.reader = FrameReader::default();
         self.names = IncomingNames::default();
         self.inbox.link_lost();
-        (self.received, self.acknowledged) = (0, 0);
+        (self.received, self.acknowledged, self.fetched) = (0, 0, 0);
         if !greeted {
             return;
         }
@@ -65,6 +66,7 @@ impl Client {
         for destination in self.destinations.iter().chain([&self.everyone, &self.bridge]) {
             destination.sent.set(0);
             destination.kept_from.set(None);
+            destination.forget_terms();
         }
     }
 
@@ -78,6 +80,10 @@ impl Client {
             self.own = Sender::new("".into(), welcome.epoch);
             let released = self.inbox.gone(|sender| sender.id.is_empty() && sender.session != welcome.epoch);
             released.into_iter().try_for_each(|held| self.release(held))?;
+        }
+        if let Some(lane) = &mut self.lane {
+            // Who went meanwhile is not told any more.
+            lane.forget_dead(None);
         }
         if before != 0 {
             self.give_up_answers(welcome.kept, before != welcome.epoch);
@@ -133,11 +139,11 @@ impl Client {
         let sent: Vec<u64> =
             sent.filter(|(_, entry)| Rc::ptr_eq(&entry.route.to, destination)).map(|(seq, _)| seq).collect();
         for seq in sent {
-            let charge = self.charge_of(seq);
+            let weight = self.outbox.weight(seq).window;
             if let Some(entry) = self.outbox.get_mut(seq)
                 && entry.forget_sent()
             {
-                destination.sent.set(destination.sent.get() - charge);
+                destination.sent.set(destination.sent.get() - weight);
             }
         }
         for stream in self.outgoing.cancel(&destination.node, |seq| (from..=to).contains(&seq)) {

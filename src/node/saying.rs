@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::client::{Client, Phase};
-use super::outbox::{Destination, Route, State};
+use super::outbox::{Destination, Large, Route, State};
 use super::segments::Place;
-use crate::wire::control::{charge, put_about, put_name};
+use crate::wire::control::{put_about, put_name};
 use crate::wire::frame::{Head, flag, kind, large_head};
+use crate::wire::lane::Shared;
 use crate::wire::names::Slot;
 
 /// What became of a message that waited.
@@ -46,11 +47,11 @@ impl Client {
         if destination.kept_from.get().is_some() {
             return Said::KeptBack;
         }
-        if self.outbox.chunks(seq).is_some() && self.outgoing.is_full() {
+        if self.takes_chunks(seq, &destination) && self.outgoing.is_full() {
             return Said::NotNow;
         }
-        let charge = self.charge_of(seq);
-        if self.has_no_room(&destination, charge) {
+        let weight = self.outbox.weight(seq).window;
+        if self.has_no_room(&destination, weight) {
             self.keep_back(&destination, seq);
             return Said::KeptBack;
         }
@@ -76,14 +77,14 @@ impl Client {
         let lacking: Vec<u64> = lacking.map(|(seq, _)| seq).collect();
         let mut said = 0;
         for seq in lacking {
-            let charge = self.charge_of(seq);
-            let large = self.outbox.chunks(seq).is_some();
-            let too_much = said > 0 && said + charge > self.window && !self.hurries;
-            if too_much || self.has_no_room(&destination, charge) || (large && self.outgoing.is_full()) {
+            let weight = self.outbox.weight(seq).window;
+            let large = self.takes_chunks(seq, &destination);
+            let too_much = said > 0 && said + weight > self.window && !self.hurries;
+            if too_much || self.has_no_room(&destination, weight) || (large && self.outgoing.is_full()) {
                 self.keep_back(&destination, seq);
                 break;
             }
-            said += charge;
+            said += weight;
             let broadcast = self.outbox.get(seq).is_some_and(|entry| entry.kind == kind::BROADCAST);
             self.encode(seq, broadcast.then_some(&destination.node));
         }
@@ -103,7 +104,24 @@ impl Client {
             peer = self.known_slot(node);
         }
         let head = Head { kind, flags, peer, event, correlation, seq };
-        let Some(chunks) = self.outbox.chunks(seq).cloned() else {
+        let shared = match self.outbox.large(seq) {
+            Some(&Large::Shared(extent)) => Some(extent),
+            _ => None,
+        };
+        if let Some(extent) = shared
+            && let Some(session) = self.reader_of(&extent, &route.to)
+        {
+            let out = self.segments.tail().1;
+            Head { flags: flags | flag::SHARED, ..head }.encode(Shared::LEN, out);
+            Shared { session, extent }.encode(out);
+            return self.note_sent(seq, place, old);
+        }
+        let chunks = match (shared, self.outbox.large(seq)) {
+            (Some(extent), _) => Some(self.copied_chunks(extent)),
+            (None, Some(Large::Chunks(chunks))) => Some(chunks.clone()),
+            _ => None,
+        };
+        let Some(chunks) = chunks else {
             head.encode(place.len as usize, self.segments.tail().1);
             let now = self.segments.append_from(place);
             if only.is_none() {
@@ -113,6 +131,7 @@ impl Client {
             }
             return;
         };
+        self.offer_lane(kind, &route.to);
         let total = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let to = only.unwrap_or(&route.to.node).clone();
         let stream = self.outgoing.add(to, seq, chunks);
@@ -126,14 +145,14 @@ impl Client {
     }
 
     fn note_sent(&mut self, seq: u64, place: Place, before: State) {
-        let charge = self.charge_of(seq);
+        let weight = self.outbox.weight(seq).window;
         self.said = self.said.max(seq);
         let Some(entry) = self.outbox.get_mut(seq) else { return };
         (entry.place, entry.state) = (place, State::Sent);
         let (kind, route) = (entry.kind, entry.route.clone());
         if before == State::Waiting {
             let destination = self.destination(kind, &route);
-            destination.sent.set(destination.sent.get() + charge);
+            destination.sent.set(destination.sent.get() + weight);
         }
     }
 
@@ -144,12 +163,6 @@ impl Client {
             _ if route.to.node.is_empty() => &self.bridge,
             _ => &route.to,
         }
-    }
-
-    /// What an unsettled message weighs.
-    pub(super) fn charge_of(&self, seq: u64) -> u64 {
-        let small = || self.outbox.get(seq).map_or(0, |entry| u64::from(entry.place.len));
-        charge(self.outbox.chunks(seq).map_or_else(small, |chunks| chunks.iter().map(|chunk| chunk.len() as u64).sum()))
     }
 
     /// The slots of a route's names on this link.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::body::BodyWriter;
 use super::client::{Client, Phase};
-use super::outbox::{Destination, Entry, Route, Settled, State};
+use super::outbox::{Destination, Entry, Large, Route, Settled, State, Weight};
 use super::receiving::Event;
 use super::segments::Place;
 use crate::error::Code;
@@ -108,7 +108,7 @@ impl Client {
             self.keep_back(&entry.route.to, self.outbox.next_seq());
         }
         self.segments.keep(entry.place.segment);
-        self.count(&entry, charge);
+        self.count(&entry, Weight::small(entry.place.len));
         self.outbox.push(entry);
     }
 
@@ -132,21 +132,36 @@ impl Client {
             return self
                 .send_with(letter, |out| body.into_chunks().iter().for_each(|part| out.extend_from_slice(part)));
         }
-        let total = body.len() as u64;
-        self.check(total)?;
         if self.outgoing.is_full() {
             return Err(Code::QueueFull);
+        }
+        self.send_large(letter, Large::Chunks(body.into_chunks()))
+    }
+
+    /// Sends a large body that is written.
+    pub(super) fn send_large(&mut self, letter: Letter, body: Large) -> Result<u32, Code> {
+        let total = body.len();
+        if let Err(code) = self.check(total) {
+            self.discard(body);
+            return Err(code);
         }
         let route = self.targets[letter.target as usize].clone();
         let nowhere = Place { segment: u32::MAX, start: 0, len: 0 };
         let entry = self.entry(letter, route, nowhere);
         let (correlation, seq) = (entry.correlation, self.outbox.next_seq());
-        self.count(&entry, charge(total));
-        self.outbox.push_large(entry, body.into_chunks());
+        self.count(&entry, body.weight());
+        self.outbox.push_large(entry, body);
         if !self.is_behind() {
             self.say(seq);
         }
         Ok(correlation)
+    }
+
+    /// Nobody needs this body any more.
+    fn discard(&mut self, body: Large) {
+        if let (Large::Shared(extent), Some(lane)) = (body, &mut self.lane) {
+            lane.free(extent);
+        }
     }
 
     /// Tells the sender of a delivery that it reached nobody.
@@ -210,7 +225,7 @@ impl Client {
     }
 
     /// A message is about to be kept: it weighs on its destination until it is settled.
-    fn count(&mut self, entry: &Entry, charge: u64) {
+    fn count(&mut self, entry: &Entry, weight: Weight) {
         // By field, for this is done for every message.
         let to = match entry.kind {
             kind::BROADCAST => &self.everyone,
@@ -219,10 +234,10 @@ impl Client {
         };
         if entry.state == State::Sent {
             self.said = self.outbox.next_seq();
-            to.sent.set(to.sent.get() + charge);
+            to.sent.set(to.sent.get() + weight.window);
         }
-        self.unsettled += charge;
-        to.pending.set(to.pending.get() + charge);
+        self.unsettled += weight.total;
+        to.pending.set(to.pending.get() + weight.window);
         if to.pending.get() > self.window && !to.full.replace(true) {
             self.full += 1;
         }
@@ -231,23 +246,27 @@ impl Client {
 
     /// A message is settled, or will never be. Returns what it was, the first time.
     pub(super) fn settle(&mut self, seq: u64) -> Option<Entry> {
-        let Settled { entry, was_sent, chunks } = self.outbox.settle(seq)?;
-        let charge = match &chunks {
-            Some(chunks) => charge(chunks.iter().map(|chunk| chunk.len() as u64).sum()),
+        let Settled { entry, was_sent, large } = self.outbox.settle(seq)?;
+        let weight = match large {
+            Some(body) => {
+                let weight = body.weight();
+                self.discard(body);
+                weight
+            }
             None => {
                 self.segments.release(entry.place.segment);
-                charge(u64::from(entry.place.len))
+                Weight::small(entry.place.len)
             }
         };
-        self.unsettled -= charge;
+        self.unsettled -= weight.total;
         let to = match entry.kind {
             kind::BROADCAST => &self.everyone,
             _ if entry.route.to.node.is_empty() => &self.bridge,
             _ => &entry.route.to,
         };
-        to.pending.set(to.pending.get() - charge);
+        to.pending.set(to.pending.get() - weight.window);
         if was_sent {
-            to.sent.set(to.sent.get() - charge);
+            to.sent.set(to.sent.get() - weight.window);
         }
         if to.full.get() && to.pending.get() <= self.window / 2 {
             to.full.set(false);

@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use super::body;
 use super::bridge::Bridge;
 use super::cable::Cable;
+use super::lane::Memory;
 use super::ledger::Ledger;
 use super::random::Random;
 use crate::error::Code;
@@ -38,6 +39,11 @@ pub struct Native {
     wavers: bool,
     pub has_left: bool,
     now: u64,
+    /// Whether much of what it says is large.
+    bulky: bool,
+    /// Where that lies, and the number of its process there.
+    memory: Memory,
+    number: u64,
 }
 
 /// Bytes of one message that nodes take: more than bridges do.
@@ -45,13 +51,17 @@ const MAX_MESSAGE: u64 = 440_000;
 
 impl Native {
     /// A process that starts.
-    pub fn new(id: &str, random: &mut Random, ledger: &mut Ledger) -> Self {
+    pub fn new(id: &str, memory: &Memory, random: &mut Random, ledger: &mut Ledger) -> Self {
         let (session, secret) = (random.any() | 1, random.any());
         let max_pending = 8 << 20;
         let config = Config { id: id.to_owned(), session, secret, pid: 7, max_message: MAX_MESSAGE, max_pending };
         let (names, asks, owed, listens, present, wavers, has_left) = Default::default();
-        let (client, life) = (Client::new(config), ledger.begin(id, true));
-        Self { client, life, names, asks, owed, listens, present, wavers, has_left, now: 0 }
+        let (mut client, life) = (Client::new(config), ledger.begin(id, true));
+        let (number, bulky, memory) = (random.any(), memory.bulky(), memory.clone());
+        if random.chance(80) {
+            client.use_lane(Box::new(memory.lane(number, random.chance(90))));
+        }
+        Self { client, life, names, asks, owed, listens, present, wavers, has_left, now: 0, bulky, memory, number }
     }
 
     // ---- the link -----------------------------------------------------------------------------------------------
@@ -190,7 +200,7 @@ impl Native {
             ledger.asks[ask].refused = true;
             return self.client.refuse(target, correlation, Code::NoListener, "no");
         }
-        let (number, bytes) = compose(self.life, (kind::REPLY, &to, ""), Some(ask), random, ledger);
+        let (number, bytes) = compose((self.life, self.bulky), (kind::REPLY, &to, ""), Some(ask), random, ledger);
         let letter = self.letter(kind::REPLY, target, None, correlation);
         if send(&mut self.client, letter, &bytes).is_err() {
             // It has no room for an answer, or is leaving: as the binding does, it says so.
@@ -213,7 +223,7 @@ impl Native {
             self.client.clear_targets();
         }
         let target = self.client.target(to, event);
-        let (number, bytes) = compose(self.life, (kind, to, event), None, random, ledger);
+        let (number, bytes) = compose((self.life, self.bulky), (kind, to, event), None, random, ledger);
         let letter = self.letter(kind, target, ask, 0);
         match send(&mut self.client, letter, &bytes) {
             Err(code) => ledger.not_sent(number, code),
@@ -274,6 +284,7 @@ impl Native {
 
     /// The process is gone, and nobody waits for its answers.
     pub fn die(&mut self, ledger: &mut Ledger) {
+        self.memory.end(self.number);
         ledger.end(self.life);
         for ask in self.asks.drain().map(|(_, ask)| ask) {
             ledger.asks[ask].dropped = true;
@@ -292,12 +303,15 @@ impl Native {
         if let Some(present) = &self.present {
             assert_eq!(*present, bridge.router.ids(), "what life {} knows of who is there", self.life);
         }
+        if self.client.pending() == 0 {
+            assert_eq!(self.memory.held(self.number), 0, "life {} has forgotten to free", self.life);
+        }
     }
 }
 
 /// A message with a body: mostly small, sometimes of many chunks, now and then too large.
 fn compose(
-    life: usize,
+    (life, bulky): (usize, bool),
     what: (u8, &str, &str),
     answers: Option<usize>,
     random: &mut Random,
@@ -305,6 +319,8 @@ fn compose(
 ) -> (usize, Vec<u8>) {
     let len = match random.below(100) {
         _ if what.0 == kind::ROSTER => 0,
+        0..2 if bulky => 65_000 + random.below(130_000),
+        2..50 if bulky => 65_600 + random.below(5_000),
         0 if answers.is_none() => 100_000 + random.below(350_000),
         0 => 100_000 + random.below(100_000),
         1..4 => 50_000 + random.below(30_000),
@@ -318,7 +334,5 @@ fn compose(
 }
 
 fn send(client: &mut Client, letter: Letter, body: &[u8]) -> Result<u32, Code> {
-    let mut writer = client.body();
-    writer.write(body);
-    client.send(letter, writer)
+    client.send_written(letter, body.len(), |sink| sink.write(body))
 }

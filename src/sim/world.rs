@@ -2,6 +2,7 @@
 
 use super::bridge::Bridge;
 use super::cable::Cable;
+use super::lane::Memory;
 use super::ledger::Ledger;
 use super::legacy::Legacy;
 use super::native::Native;
@@ -40,6 +41,7 @@ pub struct World {
     cables: Vec<Cable>,
     processes: Vec<Process>,
     ledger: Ledger,
+    memory: Memory,
     /// How troubled the run is: links break, nodes stall, bridges die.
     troubled: bool,
 }
@@ -51,26 +53,29 @@ impl World {
         let max_pending = *random.pick(&[16 << 10, 100 << 10, 4 << 20]);
         let limits = Limits { max_message: 400_000, max_pending, ..Limits::default() };
         let mut ledger = Ledger::new(limits.max_message);
-        let count = 2 + random.below(5);
+        // Two nodes say enough to each other to share memory, if there are few others.
+        let bulky = random.chance(20);
+        let count = 2 + random.below(if bulky { 2 } else { 5 });
         let legacies = if random.chance(40) { random.below(3) } else { 0 };
-        let mut processes = Vec::new();
+        let (mut processes, memory) = (Vec::new(), Memory::new(bulky));
         for number in 0..count {
             let id = format!("n{number}");
             let speaks = if number + 1 < count && number < legacies {
                 Speaks::Legacy(Legacy::new(&id))
             } else {
-                Speaks::Native(Box::new(Native::new(&id, &mut random, &mut ledger)))
+                Speaks::Native(Box::new(Native::new(&id, &memory, &mut random, &mut ledger)))
             };
             processes.push(Process { id, cable: None, stalled: false, speaks });
         }
         let bridge = Some(Bridge::new(limits, 1, 0, &mut ledger));
         let (cables, troubled) = (Vec::new(), random.chance(80));
-        Self { random, now: 0, limits, bridge, bridges: 1, cables, processes, ledger, troubled }
+        Self { random, now: 0, limits, bridge, bridges: 1, cables, processes, ledger, memory, troubled }
     }
 
     /// A whole life of the bus, from the first node to the last.
     pub fn run(&mut self) {
-        for _ in 0..80 + self.random.below(220) {
+        let most = if self.memory.bulky() { 900 } else { 220 };
+        for _ in 0..80 + self.random.below(most) {
             self.step();
         }
         self.finish();
@@ -105,7 +110,8 @@ impl World {
         // The latest connections are the ones that are in use.
         let recent = self.cables.len().min(self.processes.len() * 2);
         let at = self.cables.len() - 1 - self.random.below(recent);
-        let most = self.random.portion();
+        let whole = self.memory.bulky() && self.random.chance(50);
+        let most = if whole { usize::MAX } else { self.random.portion() };
         match self.random.below(4) {
             direction @ (0 | 1) => self.bridge_io(at, direction == 0, most),
             direction => self.process_io(at, direction == 2, most),
@@ -210,7 +216,7 @@ impl World {
             && (native.has_left || (self.troubled && self.random.chance(15)))
         {
             native.die(&mut self.ledger);
-            **native = Native::new(&process.id, &mut self.random, &mut self.ledger);
+            **native = Native::new(&process.id, &self.memory, &mut self.random, &mut self.ledger);
         }
         let cable = Cable::new(bridge.accept(self.now));
         match &mut process.speaks {

@@ -30,6 +30,8 @@ pub struct Hello {
     pub heard: u64,
     /// LISTEN frames that follow, before which it has not quite come back.
     pub listens: u32,
+    /// Whether it wants to be told OFFERs. May be left out by itself.
+    pub lane: bool,
 }
 
 impl Hello {
@@ -45,6 +47,9 @@ impl Hello {
                 out.extend_from_slice(&field.to_le_bytes());
             }
             out.extend_from_slice(&self.listens.to_le_bytes());
+            if self.lane {
+                out.push(1);
+            }
         });
     }
 
@@ -61,11 +66,13 @@ impl Hello {
             epoch: 0,
             heard: 0,
             listens: 0,
+            lane: false,
         };
         check_id(&hello.id)?;
         if !fields.0.is_empty() {
             (hello.secret, hello.epoch, hello.heard) = (fields.u64()?, fields.u64()?, fields.u64()?);
             hello.listens = fields.u32()?;
+            hello.lane = !fields.0.is_empty() && fields.u8()? != 0;
         }
         Ok(hello)
     }

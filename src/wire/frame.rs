@@ -86,6 +86,10 @@ pub mod kind {
     pub const SKIP: u8 = 0x19;
     /// up: I wait for something of this node: tell me if it is not there, or no longer.
     pub const WATCH: u8 = 0x1A;
+    /// both: where large bodies of mine can be read without a socket, if that can be done where you are.
+    pub const OFFER: u8 = 0x1B;
+    /// both: I read yours there from now on, or no longer.
+    pub const ACCEPT: u8 = 0x1C;
 }
 
 /// The bits of a frame's second byte.
@@ -100,6 +104,8 @@ pub mod flag {
     pub const ABORT: u8 = 1 << 4;
     /// On a chunk with `ABORT`: the sender lost its link and will say it again; what is behind goes on waiting for it.
     pub const LOST: u8 = 1 << 5;
+    /// On a MESSAGE or a REPLY: the body only says where the real one lies in shared memory.
+    pub const SHARED: u8 = 1 << 5;
     /// On a routed frame, down: the bridge itself says it, on nobody's behalf. `seq` is the number of what it refuses, or
     /// with `OWN` its own.
     pub const BRIDGE: u8 = 1 << 6;
@@ -159,6 +165,11 @@ impl Head {
     /// Whether chunks follow.
     pub const fn is_large(&self) -> bool {
         self.flags & flag::LARGE != 0
+    }
+
+    /// Whether the body lies in shared memory.
+    pub const fn is_shared(&self) -> bool {
+        self.flags & flag::SHARED != 0
     }
 
     /// How the body is to be read.
@@ -322,7 +333,8 @@ pub fn decode_refusal(body: &[u8]) -> Result<(Code, &str)> {
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
+    /// The next bytes.
+    pub fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
         let Some((taken, rest)) = self.0.split_first_chunk::<N>() else {
             return Err(malformed("a frame ends before its fields do"));
         };

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod frame;
+pub mod lane;
 pub mod legacy;
 pub mod names;
 pub mod reader;

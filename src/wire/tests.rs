@@ -140,12 +140,15 @@ proptest! {
 
     #[test]
     fn hello_round_trips(session: u64, pid: u32, max_message: u64, id in "[^:\0]{1,60}", token in ".{0,80}") {
-        let hello = Hello { session, pid, max_message, id, token, secret: session ^ 1, epoch: max_message, heard: session, listens: pid };
+        let lane = pid % 2 == 0;
+        let (secret, epoch, heard, listens) = (session ^ 1, max_message, session, pid);
+        let hello = Hello { session, pid, max_message, id, token, secret, epoch, heard, listens, lane };
         let payload = payload(kind::HELLO, |out| hello.encode(out));
         prop_assert_eq!(Hello::decode(&payload), Ok(hello));
-        // What came with resuming may be left out, but not cut.
-        let least = payload.len() - 28;
-        for cut in (0..payload.len()).filter(|&cut| cut != least) {
+        // What came with resuming may be left out, but not cut; so may what came with lanes.
+        let without_lane = payload.len() - usize::from(lane);
+        let least = without_lane - 28;
+        for cut in (0..payload.len()).filter(|&cut| cut != least && cut != without_lane) {
             prop_assert!(Hello::decode(&payload[..cut]).is_err());
         }
         let later_fields = [&payload[..], b"more"].concat();
@@ -293,6 +296,7 @@ fn names_are_bounded_where_they_come_in() {
             epoch: 0,
             heard: 0,
             listens: 0,
+            lane: false,
         };
         assert_eq!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_ok(), good);
     }
@@ -307,6 +311,7 @@ fn names_are_bounded_where_they_come_in() {
             epoch: 0,
             heard: 0,
             listens: 0,
+            lane: false,
         };
         assert!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_err());
     }

@@ -198,7 +198,8 @@ pub fn hello_of(id: &str, max_message: u64) -> Vec<u8> {
 /// HELLO of a node that keeps what it says, if its session is not 0.
 fn encode_hello(session: u64, id: &str, max_message: u64, bytes: &mut Vec<u8>) {
     let (id, token) = (id.into(), String::new());
-    Hello { session, pid: 2, max_message, id, token, secret: 0, epoch: 0, heard: 0, listens: 0 }.encode(bytes);
+    Hello { session, pid: 2, max_message, id, token, secret: 0, epoch: 0, heard: 0, listens: 0, lane: true }
+        .encode(bytes);
 }
 
 pub fn name(slot: u16, name: &str) -> Vec<u8> {
