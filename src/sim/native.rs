@@ -319,8 +319,8 @@ fn compose(
 ) -> (usize, Vec<u8>) {
     let len = match random.below(100) {
         _ if what.0 == kind::ROSTER => 0,
-        0..2 if bulky => 65_000 + random.below(130_000),
-        2..50 if bulky => 65_600 + random.below(5_000),
+        4..6 if bulky => 65_000 + random.below(130_000),
+        6..50 if bulky => 65_600 + random.below(5_000),
         0 if answers.is_none() => 100_000 + random.below(350_000),
         0 => 100_000 + random.below(100_000),
         1..4 => 50_000 + random.below(30_000),
