@@ -70,6 +70,7 @@ impl Router {
             return Err(malformed("the first frame is not HELLO"));
         }
         let hello = Hello::decode(frame.raw.payload)?;
+        self.end_grace_in_time();
         let same = self.symbols.find(&hello.id).and_then(|id| self.find_member(id));
         let same = same.filter(|key| {
             let Member { session, secret, .. } = self.members[key.place as usize];

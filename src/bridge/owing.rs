@@ -47,6 +47,15 @@ impl Debt {
     fn new() -> Self {
         Self { blocked: true, asked: false, from: WHERE_IT_STOPPED, since: NEVER, shares: BTreeMap::new() }
     }
+
+    /// Keeps a share until its message is said again. Returns what is too much of it: if the message was on its way
+    /// twice, one share is enough to wait for.
+    fn keep_share(&mut self, share: Rc<Broadcast>) -> InFlight {
+        match self.shares.insert(share.watched.seq, share.clone()) {
+            Some(before) if Rc::ptr_eq(&before, &share) => InFlight::Share(before),
+            _ => InFlight::Unwatched,
+        }
+    }
 }
 
 impl Owed {
@@ -157,11 +166,8 @@ impl Router {
         }
         let debt = self.members[receiver.place as usize].owed.note(sender, seq);
         if let InFlight::Share(share) = in_flight {
-            let before = debt.shares.insert(share.watched.seq, share.clone());
-            // It was on its way twice: one share is enough to wait for.
-            if let Some(before) = before.filter(|before| Rc::ptr_eq(before, &share)) {
-                self.settlements.frame(InFlight::Share(before));
-            }
+            let twice = debt.keep_share(share);
+            self.settlements.frame(twice);
         }
         self.members[sender.place as usize].owing.insert(receiver);
         self.list_debtors_of(receiver);
@@ -185,7 +191,8 @@ impl Router {
         }
         let debts = &mut self.members[receiver.place as usize].owed.debts;
         let debt = debts.entry(sender).or_insert_with(|| Debt { asked: true, ..Debt::new() });
-        debt.shares.insert(share.watched.seq, share);
+        let twice = debt.keep_share(share);
+        self.settlements.frame(twice);
         self.members[sender.place as usize].owing.insert(receiver);
     }
 

@@ -323,7 +323,9 @@ impl Ledger {
             kind::BROADCAST => {
                 let still = |life: &usize| self.lives[*life].unlistened.get(event).is_none_or(|&at| at <= number);
                 let due = |life: &usize| self.is_steady(*life, number) && still(life) && !got.contains(life);
-                listeners.iter().copied().filter(due).collect()
+                // Whoever its sender was given up by waits for nothing of before.
+                let sender_stayed = self.is_steady(message.sender, number);
+                listeners.iter().copied().filter(|life| sender_stayed && due(life)).collect()
             }
             _ => Vec::new(),
         };
