@@ -135,8 +135,12 @@ impl Router {
         let (id, fresh) = (self.members[key.place as usize].id, self.members[key.place as usize].fresh);
         let Absent { senders, keepers, watchers } = self.take_absent(id);
         let broadcasters = self.grace.as_ref().filter(|_| !fresh).map(|grace| grace.broadcasters.clone());
-        for sender in senders.into_iter().chain(keepers).chain(broadcasters.into_iter().flatten()) {
+        for sender in senders.into_iter().chain(broadcasters.into_iter().flatten()) {
             self.owe(sender, key, 0, InFlight::Unwatched);
+        }
+        for keeper in keepers {
+            self.owe(keeper, key, 0, InFlight::Unwatched);
+            self.expect_replay(keeper, key);
         }
         for (watcher, seq) in watchers {
             self.watch(watcher, key, seq);

@@ -109,6 +109,10 @@ impl Router {
             self.links[link.0 as usize].member = None;
             self.abandon_link(link, &mut senders);
         }
+        // Whoever has its id next may hear nothing before what these say first.
+        for keeper in member.owed.keepers().filter(|&keeper| self.keeps(keeper)).collect::<Vec<_>>() {
+            self.note_kept_back(member.id, keeper);
+        }
         for share in std::mem::take(&mut member.owed).into_shares() {
             self.settlements.frame(InFlight::Share(share));
         }

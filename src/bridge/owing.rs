@@ -35,6 +35,8 @@ struct Debt {
     blocked: bool,
     /// It was asked to.
     asked: bool,
+    /// A REPLAY of it is sure to come, because it was asked, or keeps something back.
+    promised: bool,
     /// The first number that is lacking.
     from: u64,
     /// Frames that the receiver had acknowledged when the sender began to wait: before the next, it has no more room.
@@ -45,7 +47,8 @@ struct Debt {
 
 impl Debt {
     fn new() -> Self {
-        Self { blocked: true, asked: false, from: WHERE_IT_STOPPED, since: NEVER, shares: BTreeMap::new() }
+        let (asked, promised, from, since) = (false, false, WHERE_IT_STOPPED, NEVER);
+        Self { blocked: true, asked, promised, from, since, shares: BTreeMap::new() }
     }
 
     /// Keeps a share until its message is said again. Returns what is too much of it: if the message was on its way
@@ -81,6 +84,11 @@ impl Owed {
         debt.blocked = true;
         debt.from = debt.from.min(from);
         debt
+    }
+
+    /// Those of whom a REPLAY will come, whatever happens to the receiver meanwhile.
+    pub fn keepers(&self) -> impl Iterator<Item = MemberKey> {
+        self.debts.iter().filter(|(_, debt)| debt.promised).map(|(&sender, _)| sender)
     }
 
     /// The link is another one: whoever was asked to say it again may have said it on the old one.
@@ -173,6 +181,13 @@ impl Router {
         self.list_debtors_of(receiver);
     }
 
+    /// `sender` had begun to keep back what is for `receiver`'s id before that came.
+    pub(super) fn expect_replay(&mut self, sender: MemberKey, receiver: MemberKey) {
+        if let Some(debt) = self.members[receiver.place as usize].owed.debts.get_mut(&sender) {
+            debt.promised = true;
+        }
+    }
+
     /// Debtors are asked when there is room, which for a receiver that is away is never.
     fn list_debtors_of(&mut self, receiver: MemberKey) {
         let Member { link: Some(link), owed, .. } = &mut self.members[receiver.place as usize] else { return };
@@ -190,7 +205,7 @@ impl Router {
             return self.settlements.frame(InFlight::Share(share));
         }
         let debts = &mut self.members[receiver.place as usize].owed.debts;
-        let debt = debts.entry(sender).or_insert_with(|| Debt { asked: true, ..Debt::new() });
+        let debt = debts.entry(sender).or_insert_with(|| Debt { asked: true, promised: true, ..Debt::new() });
         let twice = debt.keep_share(share);
         self.settlements.frame(twice);
         self.members[sender.place as usize].owing.insert(receiver);
@@ -206,6 +221,7 @@ impl Router {
     /// `sender` begins to say again what `receiver` lacks from `from` on. If it lacks more, that was asked for later.
     pub(super) fn replay(&mut self, sender: MemberKey, receiver: MemberKey, from: u64) {
         let Some(debt) = self.members[receiver.place as usize].owed.debts.get_mut(&sender) else { return };
+        debt.promised = false;
         if from > debt.from {
             debt.asked = false;
             return self.list_debtors_of(receiver);
@@ -225,7 +241,7 @@ impl Router {
         let Member { link, owed, .. } = &mut self.members[receiver.place as usize];
         let since = link.map_or(NEVER, |link| self.links[link.0 as usize].acknowledged());
         if let Some(debt) = owed.debts.get_mut(&sender) {
-            (debt.asked, debt.since) = (false, since);
+            (debt.asked, debt.promised, debt.since) = (false, true, since);
         }
     }
 
@@ -287,7 +303,7 @@ impl Router {
         let may_be_asked = unasked.filter(|(_, debt)| idle || debt.since != acknowledged);
         let asked: Vec<(MemberKey, u64)> = may_be_asked
             .map(|(&sender, debt)| {
-                debt.asked = true;
+                (debt.asked, debt.promised) = (true, true);
                 (sender, debt.from)
             })
             .collect();

@@ -117,6 +117,13 @@ impl Ledger {
         }
     }
 
+    /// A bridge expects nobody any longer who has not come: it calls them unknown, which they may never hear of.
+    pub fn given_up_but(&mut self, there: &BTreeSet<String>) {
+        for life in self.lives.iter_mut().filter(|life| life.alive && !there.contains(&life.id)) {
+            life.given_up = true;
+        }
+    }
+
     /// It says goodbye: nobody need reach it any more.
     pub fn leaves(&mut self, life: usize) {
         self.lives[life].excused = usize::MAX;
@@ -323,9 +330,7 @@ impl Ledger {
             kind::BROADCAST => {
                 let still = |life: &usize| self.lives[*life].unlistened.get(event).is_none_or(|&at| at <= number);
                 let due = |life: &usize| self.is_steady(*life, number) && still(life) && !got.contains(life);
-                // Whoever its sender was given up by waits for nothing of before.
-                let sender_stayed = self.is_steady(message.sender, number);
-                listeners.iter().copied().filter(|life| sender_stayed && due(life)).collect()
+                listeners.iter().copied().filter(due).collect()
             }
             _ => Vec::new(),
         };
