@@ -46,6 +46,8 @@ pub struct OutQueue {
     /// Whether a part of the front piece is already written.
     started: bool,
     tail: Vec<u8>,
+    /// Whether anything was ever written.
+    used: bool,
     /// Bytes of the tail that are already written; only ever non-zero while nothing is sealed.
     written: usize,
 }
@@ -59,6 +61,11 @@ impl OutQueue {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether nothing was ever written: the other side has not even got the preamble.
+    pub fn is_unused(&self) -> bool {
+        !self.used
     }
 
     /// The buffer to append small frames to.
@@ -110,6 +117,7 @@ impl OutQueue {
 
     /// Takes `count` bytes off the front: they were written.
     pub fn advance(&mut self, mut count: usize, spares: &mut Spares) {
+        self.used |= count > 0;
         while let Some(Piece { bytes: front, .. }) = self.sealed.front_mut() {
             if count < front.len() {
                 self.sealed_len -= count;

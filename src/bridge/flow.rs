@@ -35,11 +35,12 @@ impl Router {
         state.cut = true;
         state.out.keep_started(&mut self.spares);
         if matches!(state.wire, Wire::Native(_)) {
-            put_reject(
-                Code::SlowNode,
-                "cut off: it did not read while its queue was full",
-                state.out.tail(&mut self.spares),
-            );
+            let unread = state.out.is_unused();
+            let tail = state.out.tail(&mut self.spares);
+            if unread {
+                encode_preamble(tail);
+            }
+            put_reject(Code::SlowNode, "cut off: it did not read while its queue was full", tail);
         }
         self.close_when_written(link);
     }

@@ -33,11 +33,6 @@ impl Router {
         self.members.iter().map(|(_, member)| member.info.id.clone()).collect()
     }
 
-    /// Whether nodes of the bridge before are still expected.
-    pub fn is_in_grace(&self) -> bool {
-        self.grace.is_some()
-    }
-
     /// Who owes what to whom, for people to read.
     pub fn debts(&self) -> Vec<String> {
         let members = self.members.iter().filter(|(_, member)| !member.owed.is_empty());

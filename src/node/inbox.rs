@@ -23,6 +23,8 @@ pub struct Held {
     total: u64,
     /// What came of it is lost; it will be said again.
     lost: bool,
+    /// It was lost on a link before this one.
+    long_ago: bool,
 }
 
 /// A body gets room for no more than this before more of it has come: announcing costs nothing, memory does.
@@ -67,6 +69,7 @@ impl Inbox {
         self.ignored.clear();
         for held in self.queues.values_mut().flat_map(|queue| &mut queue.messages) {
             held.lose();
+            held.long_ago = held.lost;
         }
     }
 
@@ -98,7 +101,7 @@ impl Inbox {
         }
         let sender = from.sender.clone().unwrap_or_else(|| Sender::new(from.text.clone(), 0));
         let body = self.pool.lease(0);
-        let held = Held { head, from, event, body, stream, left: total, total, lost: false };
+        let held = Held { head, from, event, body, stream, left: total, total, lost: false, long_ago: false };
         let key = Rc::as_ptr(&sender);
         let queue = self.queues.entry(key).or_insert_with(|| Queue { sender, messages: VecDeque::new() });
         match queue.place(held.head.seq) {
@@ -136,7 +139,7 @@ impl Inbox {
                 copy
             }
         };
-        let held = Held { head, from, event, body, stream: 0, left: 0, total: 0, lost: false };
+        let held = Held { head, from, event, body, stream: 0, left: 0, total: 0, lost: false, long_ago: false };
         self.waiting += held.weight();
         match place {
             // It had begun to come in chunks, and now comes at once.
@@ -216,16 +219,17 @@ impl Inbox {
         if queue.messages.len() < before { self.release(key) } else { Vec::new() }
     }
 
-    /// The sender is gone: what it had begun and lost will not be said again. Returns what waited for that.
-    pub fn gone(&mut self, is_gone: impl Fn(&Sender) -> bool) -> Vec<Held> {
+    /// The sender is gone: what it had begun and lost will not be said again; if somebody else has its id by now, only
+    /// what was lost `long_ago` was its. Returns what waited for that.
+    pub fn gone(&mut self, long_ago: bool, is_gone: impl Fn(&Sender) -> bool) -> Vec<Held> {
         let gone = self.queues.iter().filter(|(_, queue)| is_gone(&queue.sender));
         let gone: Vec<Key> = gone.map(|(&key, _)| key).collect();
-        gone.into_iter().flat_map(|key| self.forget_lost(key)).collect()
+        gone.into_iter().flat_map(|key| self.forget_lost(key, long_ago)).collect()
     }
 
-    fn forget_lost(&mut self, key: Key) -> Vec<Held> {
+    fn forget_lost(&mut self, key: Key, long_ago: bool) -> Vec<Held> {
         if let Some(queue) = self.queues.get_mut(&key) {
-            queue.messages.retain(|held| !held.lost);
+            queue.messages.retain(|held| !held.lost || (long_ago && !held.long_ago));
         }
         self.release(key)
     }
@@ -428,6 +432,18 @@ mod tests {
     }
 
     #[test]
+    fn who_follows_somebody_with_its_id_is_not_gone_with_it() {
+        let names = names();
+        let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+        inbox.open(head(1), names(), 7, 4).unwrap();
+        inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+        inbox.chunk(7, b"", Some(End::Lost)).unwrap();
+        assert!(inbox.gone(true, |_| true).is_empty(), "it was lost on this link, and will be said again");
+        inbox.link_lost();
+        assert_eq!(seqs(&inbox.gone(true, |_| true)), [2]);
+    }
+
+    #[test]
     fn nobody_waits_for_what_a_sender_that_is_gone_had_begun() {
         let names = names();
         let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
@@ -435,7 +451,7 @@ mod tests {
         inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
         inbox.link_lost();
         assert_eq!(inbox.awaited().count(), 1);
-        assert_eq!(seqs(&inbox.gone(|sender| &*sender.id == "ann")), [2]);
+        assert_eq!(seqs(&inbox.gone(false, |sender| &*sender.id == "ann")), [2]);
         assert!(inbox.is_empty());
     }
 }

@@ -228,7 +228,10 @@ impl Client {
         if !delivered_only {
             self.lose_all_to(node, seq, code);
         }
-        self.inbox.gone(|sender| *sender.id == **node).into_iter().try_for_each(|held| self.release(held))
+        self.inbox
+            .gone(delivered_only, |sender| *sender.id == **node)
+            .into_iter()
+            .try_for_each(|held| self.release(held))
     }
 
     fn lose_all_to(&mut self, node: &str, last: u64, code: Code) {

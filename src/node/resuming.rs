@@ -78,7 +78,7 @@ impl Client {
         let before = self.own.session;
         if before != welcome.epoch {
             self.own = Sender::new("".into(), welcome.epoch);
-            let released = self.inbox.gone(|sender| sender.id.is_empty() && sender.session != welcome.epoch);
+            let released = self.inbox.gone(false, |sender| sender.id.is_empty() && sender.session != welcome.epoch);
             released.into_iter().try_for_each(|held| self.release(held))?;
         }
         if let Some(lane) = &mut self.lane {

@@ -33,8 +33,6 @@ pub struct Bridge {
     /// Under whose name its program answers.
     life: usize,
     dirty: Vec<LinkKey>,
-    /// Whether it expected nodes of the bridge before, when we looked last.
-    in_grace: bool,
     /// What the program has not been told.
     events: VecDeque<Event>,
 }
@@ -48,8 +46,7 @@ impl Bridge {
             router.succeed(now);
         }
         let life = ledger.begin("", false);
-        let in_grace = router.is_in_grace();
-        Self { router, number, counters, owed: Vec::new(), life, dirty: Vec::new(), in_grace, events: VecDeque::new() }
+        Self { router, number, counters, owed: Vec::new(), life, dirty: Vec::new(), events: VecDeque::new() }
     }
 
     /// A node connects.
@@ -142,9 +139,6 @@ impl Bridge {
     }
 
     fn note_departures(&mut self, ledger: &mut Ledger) {
-        if std::mem::replace(&mut self.in_grace, self.router.is_in_grace()) && !self.in_grace {
-            ledger.given_up_but(&self.router.ids());
-        }
         while let Some(event) = self.router.poll_event() {
             if let Event::Left(info, Departure::Cut | Departure::TimedOut) = &event {
                 ledger.given_up(&info.id);

@@ -117,13 +117,6 @@ impl Ledger {
         }
     }
 
-    /// A bridge expects nobody any longer who has not come: it calls them unknown, which they may never hear of.
-    pub fn given_up_but(&mut self, there: &BTreeSet<String>) {
-        for life in self.lives.iter_mut().filter(|life| life.alive && !there.contains(&life.id)) {
-            life.given_up = true;
-        }
-    }
-
     /// It says goodbye: nobody need reach it any more.
     pub fn leaves(&mut self, life: usize) {
         self.lives[life].excused = usize::MAX;

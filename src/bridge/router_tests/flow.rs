@@ -1,6 +1,6 @@
 //! Full queues: who waits, who is cut, and that nobody's memory grows without end.
 
-use super::bus::{Bus, Heard, PENDING, frames, head, listen, name, number, routed};
+use super::bus::{Bus, Heard, PENDING, frames, greeting, head, listen, name, number, routed};
 use crate::bridge::link::LinkKey;
 use crate::error::Code;
 use crate::wire::control::{decode_reject, put_bare};
@@ -130,6 +130,18 @@ fn a_link_that_does_not_read_its_last_words_is_closed_all_the_same() {
         bus.wait(10_000);
     }
     assert!(bus.router.link(b).out.is_empty(), "with nothing to write, the driver closes it");
+    bus.empty(&[a, b]);
+}
+
+#[test]
+fn who_never_read_anything_is_told_why_in_our_wire() {
+    let mut bus = Bus::new();
+    let (a, b) = (bus.join("a"), bus.connect());
+    bus.say(b, &greeting("b"));
+    bus.tell(a, &[name(1, "b"), name(2, "e")]);
+    fill(&mut bus, a);
+    bus.wait(10_000);
+    assert_eq!(bus.reason(b), Code::SlowNode);
     bus.empty(&[a, b]);
 }
 

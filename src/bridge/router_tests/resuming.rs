@@ -1,10 +1,10 @@
 //! Nodes that lose their link and come back, here or on another bridge.
 
-use super::bus::{Bus, Driven};
+use super::bus::{Bus, Driven, head, name, routed};
 use crate::bridge::router::Limits;
 use crate::error::Code;
 use crate::node::sending::Letter;
-use crate::wire::control::decode_reject;
+use crate::wire::control::{decode_reject, put_about};
 use crate::wire::frame::{Encoding, kind};
 
 fn say(driven: &mut Driven, to: &str, text: &str) {
@@ -195,4 +195,21 @@ fn a_stuck_receiver_for_whom_somebody_waits_is_cut() {
     let (code, _) = decode_reject(&bytes[6..]).unwrap();
     assert_eq!(code, Code::SlowNode);
     bus.empty(&[a.key, b.key]);
+}
+
+#[test]
+fn whoever_has_an_id_next_hears_nothing_before_what_was_kept_back_for_it() {
+    let mut bus = Bus::new();
+    let a = bus.drive("a", 1).key;
+    let mut keeps_back = Vec::new();
+    put_about(kind::SKIP, 0, "b", &mut keeps_back);
+    bus.tell(a, &[keeps_back, name(2, "e")]);
+    // a has not read yet that there is no b, when one comes and goes, and another comes.
+    for seq in 1..=2 {
+        let b = bus.join_legacy("b");
+        bus.say(a, &routed(head(kind::BROADCAST, 0, seq), b"[1]"));
+        assert_eq!(bus.hear_text(b), "", "what is kept back was said before");
+        bus.lose(b);
+    }
+    bus.empty(&[a]);
 }
