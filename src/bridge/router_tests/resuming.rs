@@ -203,7 +203,7 @@ fn whoever_has_an_id_next_hears_nothing_before_what_was_kept_back_for_it() {
     let a = bus.drive("a", 1).key;
     let mut keeps_back = Vec::new();
     put_about(kind::SKIP, 0, "b", &mut keeps_back);
-    bus.tell(a, &[keeps_back, name(2, "e")]);
+    bus.tell(a, &[keeps_back, name(1, "b"), name(2, "e")]);
     // a has not read yet that there is no b, when one comes and goes, and another comes.
     for seq in 1..=2 {
         let b = bus.join_legacy("b");
