@@ -154,9 +154,12 @@ impl Router {
         body: Bytes,
         in_flight: InFlight,
     ) {
-        if self.has_seen(sender, reader, head.seq) {
+        let news = self.news_for(sender, reader, head.seq);
+        if news != News::New {
             if reader == Reader::Host && head.asks() && head.seq <= self.members[sender.place as usize].unanswered {
                 self.refuse_lost_call(sender, &head, event);
+            } else if news == News::Late && matches!(head.kind, kind::MESSAGE | kind::RPC) {
+                self.refuse_late(sender, reader, &head, event);
             }
             return self.settlements.frame(in_flight);
         }
@@ -181,11 +184,28 @@ impl Router {
         self.push_from_bridge(caller, kind::REFUSE, head.correlation, method, Encoding::Json, body);
     }
 
-    /// Whether a reader got this message before: what a node says again is not for those who have it.
-    fn has_seen(&mut self, sender: MemberKey, reader: Reader, seq: u64) -> bool {
+    /// A later message has come before this one, whose order is lost. As nodes refuse such, so does the bridge for those
+    /// who cannot.
+    fn refuse_late(&mut self, sender: MemberKey, reader: Reader, head: &Head, event: Option<Symbol>) {
+        self.counters.undeliverable.increment();
+        let peer = match reader {
+            Reader::Legacy(receiver) if self.is_member(receiver) => Some(self.members[receiver.place as usize].id),
+            _ => None,
+        };
+        self.refuse(
+            sender,
+            (peer, event),
+            head,
+            Code::UnknownNode,
+            "unknown-node: it was not there when this was said",
+        );
+    }
+
+    /// Whether a reader got this message before, or a later one: what a node says again is not for those who have it.
+    fn news_for(&mut self, sender: MemberKey, reader: Reader, seq: u64) -> News {
         // Who keeps nothing says nothing twice.
         if !self.keeps(sender) {
-            return false;
+            return News::New;
         }
         let Member { id, session, .. } = self.members[sender.place as usize];
         let heard = match reader {
@@ -193,17 +213,17 @@ impl Router {
             Reader::Legacy(receiver) => {
                 let link = self.members.get(receiver.place as usize).and_then(|member| member.link);
                 let Some(Wire::Legacy(legacy)) = link.map(|link| &mut self.links[link.0 as usize].wire) else {
-                    return false;
+                    return News::New;
                 };
                 &mut legacy.senders
             }
         };
         let sender = heard.get(self.symbols.name(id), session);
-        let news = sender.news(seq) == News::New;
-        if news {
+        let news = sender.news(seq);
+        if news == News::New {
             sender.said(seq);
         }
-        !news
+        news
     }
 
     /// A message that was coming by `stream`, and what waits behind it, will be said again.

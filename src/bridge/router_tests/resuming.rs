@@ -1,11 +1,11 @@
 //! Nodes that lose their link and come back, here or on another bridge.
 
-use super::bus::{Bus, Driven, head, name, routed};
+use super::bus::{Bus, Driven, frames, head, name, routed};
 use crate::bridge::router::Limits;
 use crate::error::Code;
 use crate::node::sending::Letter;
 use crate::wire::control::{decode_reject, put_about};
-use crate::wire::frame::{Encoding, kind};
+use crate::wire::frame::{Encoding, Head, decode_refusal, flag, kind};
 
 fn say(driven: &mut Driven, to: &str, text: &str) {
     let target = driven.client.target(to, "e");
@@ -212,4 +212,18 @@ fn whoever_has_an_id_next_hears_nothing_before_what_was_kept_back_for_it() {
         bus.lose(b);
     }
     bus.empty(&[a]);
+}
+
+#[test]
+fn what_comes_too_late_for_whom_the_bridge_reads_is_refused() {
+    let mut bus = Bus::new();
+    let (a, b) = (bus.drive("a", 1).key, bus.join_legacy("b"));
+    bus.tell(a, &[name(1, "b"), name(2, "e"), routed(head(kind::MESSAGE, 0, 2), b"[2]")]);
+    let asks = Head { correlation: 7, ..head(kind::MESSAGE, flag::ASK, 1) };
+    bus.say(a, &routed(asks, b"[1]"));
+    assert!(!bus.hear_text(b).contains("[1]"), "it would come behind a later one");
+    let heard = frames(&bus.hear_bytes(a, usize::MAX));
+    let (head, body) = heard.iter().find(|heard| heard.kind == kind::REFUSE).expect("a refusal").routed();
+    assert_eq!((head.correlation, decode_refusal(&body).unwrap().0), (7, Code::UnknownNode));
+    bus.empty(&[a, b]);
 }

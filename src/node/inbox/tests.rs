@@ -1,0 +1,136 @@
+//! What is whole, lost, passed over or given up in an inbox.
+
+use super::*;
+use crate::wire::frame::kind;
+
+fn head(seq: u64) -> Head {
+    Head { kind: kind::MESSAGE, flags: 0, peer: 1, event: 2, correlation: 0, seq }
+}
+
+/// The names of messages of one sender.
+fn names() -> impl Fn() -> (Name, Name) {
+    let ann: Rc<str> = "ann".into();
+    let from = Name { text: ann.clone(), sender: Some(Sender::new(ann, 1)) };
+    move || (from.clone(), Name { text: "news".into(), sender: None })
+}
+
+fn seqs(released: &[Held]) -> Vec<u64> {
+    released.iter().map(|held| held.head.seq).collect()
+}
+
+#[test]
+fn announcing_costs_no_memory() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    for stream in 1..=1000 {
+        inbox.open(head(u64::from(stream)), names(), stream, 1 << 36).unwrap();
+        assert!(inbox.chunk(stream, b"x", None).unwrap().is_empty());
+        assert!(inbox.body(stream).unwrap().0.capacity() <= FIRST_ROOM);
+    }
+}
+
+#[test]
+fn a_body_that_grows_is_whole() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(1 << 30), usize::MAX);
+    let bytes: Vec<u8> = (0..5_000_000u32).map(|n| n as u8).collect();
+    inbox.open(head(1), names(), 7, bytes.len() as u64).unwrap();
+    let released: Vec<Held> = bytes.chunks(100_000).flat_map(|chunk| inbox.chunk(7, chunk, None).unwrap()).collect();
+    assert_eq!(seqs(&released), [1]);
+    assert_eq!(released[0].body.bytes(), &bytes[..]);
+    assert_eq!(inbox.waiting, 0);
+}
+
+#[test]
+fn what_waits_for_an_endless_message_is_bounded_and_not_lost() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), 10_000);
+    inbox.open(head(1), names(), 7, 1000).unwrap();
+    let mut released = Vec::new();
+    let mut sent = 1;
+    while released.is_empty() {
+        sent += 1;
+        released = inbox.wait(head(sent), names(), Payload::Borrowed(&[0; 1000]));
+    }
+    assert_eq!(seqs(&released), (2..=sent).collect::<Vec<_>>());
+    assert!(inbox.is_empty() && inbox.waiting == 0);
+    assert!(inbox.chunk(7, &[0; 1000], None).unwrap().is_empty(), "its late bytes harm nobody");
+    assert!(inbox.chunk(7, b"more", None).is_err(), "but it has ended with them");
+}
+
+#[test]
+fn what_is_said_again_takes_its_place_before_what_waited() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    inbox.chunk(7, b"ab", None).unwrap();
+    assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind")).is_empty());
+    assert!(inbox.chunk(7, b"", Some(End::Lost)).unwrap().is_empty(), "the rest goes on waiting");
+    assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind")).is_empty(), "once is enough");
+    inbox.open(head(1), names(), 9, 4).unwrap();
+    let released = inbox.chunk(9, b"abcd", None).unwrap();
+    assert_eq!(seqs(&released), [1, 2]);
+    assert_eq!(released[0].body.bytes(), b"abcd");
+    assert!(inbox.is_empty() && inbox.waiting == 0);
+}
+
+#[test]
+fn what_had_begun_in_chunks_may_come_at_once() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    assert!(inbox.wait(head(1), names(), Payload::Borrowed(b"abcd")).is_empty(), "it is coming");
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+    inbox.chunk(7, b"", Some(End::Lost)).unwrap();
+    let released = inbox.wait(head(1), names(), Payload::Borrowed(b"abcd"));
+    assert_eq!(seqs(&released), [1, 2]);
+    assert_eq!(released[0].body.bytes(), b"abcd");
+    assert!(inbox.is_empty() && inbox.waiting == 0);
+}
+
+#[test]
+fn a_large_message_that_is_coming_already_is_not_begun_twice() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    inbox.open(head(1), names(), 8, 4).unwrap();
+    assert!(inbox.chunk(8, b"abcd", None).unwrap().is_empty());
+    assert_eq!(seqs(&inbox.chunk(7, b"abcd", None).unwrap()), [1]);
+}
+
+#[test]
+fn nobody_waits_for_what_is_passed_over_when_all_is_said_again() {
+    let names = names();
+    let sender = names().0.sender.unwrap();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+    inbox.link_lost();
+    assert!(inbox.pass(&sender, 1).is_empty(), "it may come");
+    assert_eq!(seqs(&inbox.pass(&sender, 2)), [2]);
+    assert!(inbox.is_empty());
+}
+
+#[test]
+fn who_follows_somebody_with_its_id_is_not_gone_with_it() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+    inbox.chunk(7, b"", Some(End::Lost)).unwrap();
+    assert!(inbox.gone(true, |_| true).is_empty(), "it was lost on this link, and will be said again");
+    inbox.link_lost();
+    assert_eq!(seqs(&inbox.gone(true, |_| true)), [2]);
+}
+
+#[test]
+fn nobody_waits_for_what_a_sender_that_is_gone_had_begun() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+    inbox.link_lost();
+    assert_eq!(inbox.awaited().count(), 1);
+    assert_eq!(seqs(&inbox.gone(false, |sender| &*sender.id == "ann")), [2]);
+    assert!(inbox.is_empty());
+}
