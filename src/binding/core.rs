@@ -191,6 +191,9 @@ impl Core {
         for _ in 0..READS {
             let Some((input, more)) = self.read()? else { break };
             self.feed(input)?;
+            if self.client.borrow().acknowledgement_urgent() {
+                self.flush();
+            }
             if !more {
                 break;
             }
@@ -252,9 +255,9 @@ impl Core {
         let Some(entered) = self.dispatch.enter() else { return Ok(()) };
         // What a large message's last bytes released comes before what was read behind them.
         self.deliver_to(&entered);
-        while let Some(frame) = frames.next()? {
+        while let Some(frame) = frames.next() {
             let event = self.client.borrow_mut().handle_frame(&frame)?;
-            if self.client.borrow().acknowledgement_urgent() {
+            if self.client.borrow().should_free_shared() {
                 self.flush();
             }
             self.deliver_to(&entered);

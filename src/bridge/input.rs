@@ -53,16 +53,22 @@ impl Router {
     }
 
     fn handle_frames(&mut self, link: LinkKey, mut frames: Frames, now: u64) -> Result<()> {
-        while let Some(frame) = frames.next()? {
-            match self.links[link.0 as usize].member {
-                Some(member) => self.handle_frame(link, member, &frame)?,
-                None => self.handle_hello(link, &frame, now)?,
-            }
-            if self.link(link).closing {
+        let mut run = std::mem::take(&mut self.run);
+        run.forget();
+        let mut outcome = Ok(());
+        while let Some(frame) = frames.next() {
+            let member = self.links[link.0 as usize].member;
+            outcome = match member {
+                Some(member) if self.run_on(&mut run, link, member, &frame) => continue,
+                Some(member) => self.handle_frame(link, member, &frame),
+                None => self.handle_hello(link, &frame, now),
+            };
+            if outcome.is_err() || self.link(link).closing {
                 break;
             }
         }
-        Ok(())
+        self.run = run;
+        outcome
     }
 
     fn handle_hello(&mut self, link: LinkKey, frame: &Arrived<'_>, now: u64) -> Result<()> {

@@ -255,10 +255,16 @@ impl Link {
         (symbols, spares): (&mut Symbols, &mut Spares),
     ) {
         let Wire::Native(native) = &mut self.wire else { return };
-        let tail = self.out.tail(spares);
-        let (peer, event) = native.slots(about, event, symbols, tail);
-        Head { peer, event, ..head }.encode(body.bytes.len(), tail);
+        let (peer, event) = native.slots(about, event, symbols, self.out.tail(spares));
+        self.push_framed(Head { peer, event, ..head }, body, in_flight, spares);
+    }
+
+    /// The same with slots that the other side knows.
+    pub fn push_framed(&mut self, head: Head, body: &Body<'_>, in_flight: InFlight, spares: &mut Spares) {
+        let Wire::Native(native) = &mut self.wire else { return };
         native.expect(in_flight);
+        // Names may have filled the tail: it must not change between a frame's beginning and its end.
+        head.encode(body.bytes.len(), self.out.tail(spares));
         self.push_body(body, spares);
     }
 
@@ -327,7 +333,13 @@ impl Native {
     }
 
     /// The slots of both names, telling the other side those it does not know.
-    fn slots(&mut self, about: About, event: Option<Symbol>, symbols: &mut Symbols, out: &mut Vec<u8>) -> (u16, u16) {
+    pub fn slots(
+        &mut self,
+        about: About,
+        event: Option<Symbol>,
+        symbols: &mut Symbols,
+        out: &mut Vec<u8>,
+    ) -> (u16, u16) {
         let forgotten = self.told.make_room(2);
         if !forgotten.is_empty() {
             self.last_told = [None; 2];

@@ -18,6 +18,7 @@ mod own;
 mod relay;
 pub mod router;
 mod routing;
+mod runs;
 pub mod server;
 mod settling;
 mod sharing;

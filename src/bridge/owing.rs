@@ -67,6 +67,11 @@ impl Owed {
         self.debts.is_empty()
     }
 
+    /// Whether it lacks something of `sender`.
+    pub fn lacks_of(&self, sender: MemberKey) -> bool {
+        !self.is_empty() && self.debts.contains_key(&sender)
+    }
+
     /// Whether somebody waits until it has room.
     pub fn is_waited_for(&self) -> bool {
         self.debts.values().any(|debt| debt.blocked && !debt.asked)
@@ -125,7 +130,7 @@ impl Router {
                 self.owe(sender, receiver, seq, in_flight);
                 Way::Owed
             }
-            Some(link) if owed.is_empty() || !owed.debts.contains_key(&sender) => {
+            Some(link) if !owed.lacks_of(sender) => {
                 if keeps && self.links[link.0 as usize].is_full(self.limits.max_pending) {
                     self.owe(sender, receiver, seq, in_flight);
                     return Way::Owed;

@@ -16,6 +16,7 @@ use super::host::Event;
 use super::interests::Interests;
 use super::link::{Link, LinkKey, Peer, Wire};
 use super::member::{Departure, Member, MemberKey};
+use super::runs::Run;
 use super::settling::Settlements;
 use super::symbols::{Symbol, Symbols};
 use crate::error::Code;
@@ -60,6 +61,8 @@ pub struct Router {
     pub(super) symbols: Symbols,
     pub(super) spares: Spares,
     pub(super) settlements: Settlements,
+    /// Empty but while a read is looked at; kept for its memory.
+    pub(super) run: Run,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
     pub(super) welcome: Welcome,
@@ -110,6 +113,7 @@ impl Router {
             symbols: Symbols::default(),
             spares: Spares::default(),
             settlements: Settlements::default(),
+            run: Run::default(),
             limits,
             counters,
             welcome: Welcome { epoch, pid, max_message, window, resume_timeout, kept: true },

@@ -316,8 +316,13 @@ impl Client {
 
     /// Whether so much is unacknowledged that the senders may be waiting for it.
     pub fn acknowledgement_urgent(&self) -> bool {
-        let much = self.received - self.acknowledged >= URGENT || self.fetched >= URGENT_BYTES;
-        much && !self.paused
+        self.received - self.acknowledged >= URGENT && !self.paused
+    }
+
+    /// Whether so much of others' memory was read that they may be waiting to fill it again, even before the rest of a
+    /// read is looked at.
+    pub fn should_free_shared(&self) -> bool {
+        self.fetched >= URGENT_BYTES && !self.paused
     }
 
     /// Bytes that are ready to be written.

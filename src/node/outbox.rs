@@ -148,6 +148,7 @@ impl Outbox {
     }
 
     /// Adds a message; it gets the number that `next_seq` told.
+    #[inline]
     pub fn push(&mut self, entry: Entry) {
         self.entries.push_back(entry);
     }
@@ -214,7 +215,19 @@ impl Outbox {
         Some(Settled { entry, was_sent, large })
     }
 
-    fn drop_settled(&mut self) {
+    /// The front message, if it has this number and can only be a small one: most are settled one by one from the front.
+    /// Before anything else, [`drop_settled`](Self::drop_settled) is due.
+    pub fn settle_front(&mut self, seq: u64) -> Option<Entry> {
+        if seq != self.first_seq() || !self.large.is_empty() {
+            return None;
+        }
+        let entry = self.entries.pop_front()?;
+        self.first += 1;
+        Some(entry)
+    }
+
+    /// Forgets what is settled at the front.
+    pub fn drop_settled(&mut self) {
         while self.entries.front().is_some_and(|entry| entry.state == State::Settled) {
             self.entries.pop_front();
             self.first += 1;

@@ -152,10 +152,7 @@ impl Client {
             kind::SETTLED => {
                 let Settled { first, last, window, .. } = Settled::decode(payload)?;
                 self.window = window.min(self.config.max_pending / 2);
-                for seq in first.max(self.outbox.first_seq())..=last.min(self.outbox.next_seq() - 1) {
-                    self.settle(seq);
-                }
-                self.drained();
+                self.settle_all(first, last);
                 Ok(None)
             }
             kind::GONE => {

@@ -76,40 +76,49 @@ impl Client {
             return allowed.map(|()| 0);
         }
         let place = Place { segment, start: (start + head_len) as u32, len: body_len as u32 };
-        let mut entry = self.entry(letter, route, place);
-        let Entry { kind, flags, correlation, .. } = entry;
-        if !waits {
+        let (flags, correlation) = self.note_request(&letter, &route);
+        let kind = letter.kind;
+        if waits {
+            self.keep(Entry { route, correlation, kind, flags, state: State::Waiting, place });
+        } else if self.has_no_room(&route.to, charge(body_len as u64)) {
+            self.keep_unsaid(Entry { route, correlation, kind, flags, state: State::Waiting, place });
+        } else {
             let head = Head { kind, flags, peer: slots.0, event: slots.1, correlation, seq: self.outbox.next_seq() };
             head.encode_at(body_len, self.segments.bytes_mut(segment, start));
-            entry.state = State::Sent;
+            self.keep(Entry { route, correlation, kind, flags, state: State::Sent, place });
         }
-        self.post(entry, charge(body_len as u64));
         Ok(correlation)
     }
 
     /// The entry of a message that is not said yet, with its request noted.
     fn entry(&mut self, letter: Letter, route: Rc<Route>, place: Place) -> Entry {
-        let mut flags = (letter.encoding as u8) << flag::ENCODING_SHIFT;
-        let mut correlation = letter.correlation;
-        if let Some(timeout) = letter.ask {
-            flags |= flag::ASK;
-            let seq = self.outbox.next_seq();
-            correlation = self.requests.add(route.to.node.clone(), seq, timeout, letter.now);
-        }
+        let (flags, correlation) = self.note_request(&letter, &route);
         Entry { route, correlation, kind: letter.kind, flags, state: State::Waiting, place }
     }
 
-    /// Keeps a small message until it is settled, and counts it. If its receiver has no room, it is taken off again from
-    /// what is written.
-    fn post(&mut self, mut entry: Entry, charge: u64) {
-        if entry.state == State::Sent && self.has_no_room(&entry.route.to, charge) {
-            entry.state = State::Waiting;
-            entry.place = self.segments.move_aside(entry.place, ROUTED_LEN);
-            self.keep_back(&entry.route.to, self.outbox.next_seq());
-        }
+    /// The flags and the correlation of a message, which waits for a reply if it asks for one.
+    fn note_request(&mut self, letter: &Letter, route: &Route) -> (u8, u32) {
+        let flags = (letter.encoding as u8) << flag::ENCODING_SHIFT;
+        let Some(timeout) = letter.ask else { return (flags, letter.correlation) };
+        let correlation = self.requests.add(route.to.node.clone(), self.outbox.next_seq(), timeout, letter.now);
+        (flags | flag::ASK, correlation)
+    }
+
+    /// Keeps a small message until it is settled, and counts it.
+    // A call would have the entry copied through memory, which takes as long as all the rest.
+    #[inline(always)]
+    fn keep(&mut self, entry: Entry) {
         self.segments.keep(entry.place.segment);
-        self.count(&entry, Weight::small(entry.place.len));
+        self.count(entry.kind, entry.state, &entry.route, Weight::small(entry.place.len));
         self.outbox.push(entry);
+    }
+
+    /// The same for one whose receiver has no room: it is taken off again from what is written.
+    #[cold]
+    fn keep_unsaid(&mut self, entry: Entry) {
+        let place = self.segments.move_aside(entry.place, ROUTED_LEN);
+        self.keep_back(&entry.route.to, self.outbox.next_seq());
+        self.keep(Entry { place, ..entry });
     }
 
     /// Whether a destination that can be kept waiting has to be.
@@ -149,7 +158,7 @@ impl Client {
         let nowhere = Place { segment: u32::MAX, start: 0, len: 0 };
         let entry = self.entry(letter, route, nowhere);
         let (correlation, seq) = (entry.correlation, self.outbox.next_seq());
-        self.count(&entry, body.weight());
+        self.count(entry.kind, entry.state, &entry.route, body.weight());
         self.outbox.push_large(entry, body);
         if !self.is_behind() {
             self.say(seq);
@@ -188,7 +197,7 @@ impl Client {
         let (kind, encoding) = (kind::REFUSE, Encoding::Json);
         let letter = Letter { kind, target: 0, encoding, ask: None, correlation, now: 0 };
         let (entry, seq) = (self.entry(letter, route.clone(), place), self.outbox.next_seq());
-        self.post(entry, charge(body.len() as u64));
+        self.keep(entry);
         if !self.is_behind() {
             self.say(seq);
         }
@@ -225,14 +234,14 @@ impl Client {
     }
 
     /// A message is about to be kept: it weighs on its destination until it is settled.
-    fn count(&mut self, entry: &Entry, weight: Weight) {
+    fn count(&mut self, kind: u8, state: State, route: &Route, weight: Weight) {
         // By field, for this is done for every message.
-        let to = match entry.kind {
+        let to = match kind {
             kind::BROADCAST => &self.everyone,
-            _ if entry.route.to.node.is_empty() => &self.bridge,
-            _ => &entry.route.to,
+            _ if route.to.node.is_empty() => &self.bridge,
+            _ => &route.to,
         };
-        if entry.state == State::Sent {
+        if state == State::Sent {
             self.said = self.outbox.next_seq();
             to.sent.set(to.sent.get() + weight.window);
         }
@@ -242,6 +251,22 @@ impl Client {
             self.full += 1;
         }
         self.need_drain |= self.full > 0 || self.unsettled > self.config.max_pending / 2;
+    }
+
+    /// These messages have reached everyone they concern.
+    pub(super) fn settle_all(&mut self, first: u64, last: u64) {
+        for seq in first.max(self.outbox.first_seq())..=last.min(self.outbox.next_seq() - 1) {
+            match self.outbox.settle_front(seq) {
+                Some(entry) if entry.state == State::Settled => {}
+                Some(entry) => {
+                    self.segments.release(entry.place.segment);
+                    self.uncount(&entry, Weight::small(entry.place.len), entry.state == State::Sent);
+                }
+                None => drop(self.settle(seq)),
+            }
+        }
+        self.outbox.drop_settled();
+        self.drained();
     }
 
     /// A message is settled, or will never be. Returns what it was, the first time.
@@ -258,6 +283,12 @@ impl Client {
                 Weight::small(entry.place.len)
             }
         };
+        self.uncount(&entry, weight, was_sent);
+        Some(entry)
+    }
+
+    /// A message is not kept any longer.
+    fn uncount(&mut self, entry: &Entry, weight: Weight, was_sent: bool) {
         self.unsettled -= weight.total;
         let to = match entry.kind {
             kind::BROADCAST => &self.everyone,
@@ -272,7 +303,6 @@ impl Client {
             to.full.set(false);
             self.full -= 1;
         }
-        Some(entry)
     }
 
     /// A message will not arrive: whoever sent it without waiting for an answer is told.

@@ -98,7 +98,7 @@ impl Native {
             return false;
         }
         let mut frames = self.client.frames(input).expect("the bridge speaks the protocol");
-        while let Some(frame) = frames.next().expect("the bridge speaks the protocol") {
+        while let Some(frame) = frames.next() {
             let event = self.client.handle_frame(&frame).expect("the bridge speaks the protocol");
             self.drain_events(random, ledger);
             if let Some(event) = event {

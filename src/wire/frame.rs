@@ -128,9 +128,12 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// The bits that it takes.
+    pub const BITS: u8 = 3;
+
     /// From its two bits.
     pub const fn from_bits(bits: u8) -> Self {
-        match bits & 3 {
+        match bits & Self::BITS {
             0 => Self::Json,
             1 => Self::Packed,
             2 => Self::CloneV8,
@@ -232,6 +235,7 @@ impl<'a> RawFrame<'a> {
     ///
     /// # Errors
     /// `ERR_PROTOCOL` for a length below two or above [`MAX_FRAME`], before anything is allocated for it.
+    #[inline]
     pub fn decode(input: &'a [u8]) -> Result<Option<(Self, usize)>> {
         let Some(length) = frame_length(input)? else { return Ok(None) };
         let Some(frame) = input.get(LENGTH_LEN..length) else { return Ok(None) };
@@ -240,13 +244,19 @@ impl<'a> RawFrame<'a> {
 }
 
 /// Bytes of the frame that starts `input`, its length field included; `None`: not even that has come.
+#[inline]
 pub fn frame_length(input: &[u8]) -> Result<Option<usize>> {
     let Some(field) = input.first_chunk::<LENGTH_LEN>() else { return Ok(None) };
     let length = u32::from_le_bytes(*field) as usize;
     if !(2..=MAX_FRAME).contains(&length) {
-        return Err(malformed(format!("a frame of {length} bytes; 2 to {MAX_FRAME} are allowed")));
+        return Err(bad_length(length));
     }
     Ok(Some(LENGTH_LEN + length))
+}
+
+#[cold]
+fn bad_length(length: usize) -> Error {
+    malformed(format!("a frame of {length} bytes; 2 to {MAX_FRAME} are allowed"))
 }
 
 /// Appends the preamble.

@@ -3,8 +3,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::frame::{CHUNK_HEAD_LEN, RawFrame, decode_chunk, frame_length, kind, malformed};
-use crate::error::Result;
+use super::frame::{CHUNK_HEAD_LEN, LENGTH_LEN, RawFrame, decode_chunk, frame_length, kind, malformed};
+use crate::error::{Error, Result};
 
 /// What one link keeps between reads.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl FrameReader {
     /// Takes what was read and returns what has come with it.
     ///
     /// # Errors
-    /// `ERR_PROTOCOL` when a length is out of bounds.
+    /// `ERR_PROTOCOL` when a length is out of bounds, or that of a chunk leaves it no stream.
     pub fn push(&mut self, mut input: Bytes) -> Result<Frames> {
         let first = self.continued(&mut input)?;
         let mut rest = input.split_off(whole_frames(&input)?);
@@ -122,9 +122,7 @@ impl FrameReader {
             return Ok(false);
         }
         let length = frame_length(&self.partial)?.unwrap_or_default();
-        let Some(left) = length.checked_sub(CHUNK_HEAD_LEN) else {
-            return Err(malformed("a chunk without a stream"));
-        };
+        let left = length.checked_sub(CHUNK_HEAD_LEN).ok_or_else(chunk_without_stream)?;
         let (raw, stream) = (&self.partial[..], &self.partial[6..CHUNK_HEAD_LEN]);
         let stream = u32::from_le_bytes([stream[0], stream[1], stream[2], stream[3]]);
         self.open = Some(OpenChunk { stream, flags: raw[5], left });
@@ -161,17 +159,23 @@ fn whole_frames(input: &[u8]) -> Result<usize> {
         if length > input.len() - end {
             break;
         }
+        if length < CHUNK_HEAD_LEN && input[end + LENGTH_LEN] == kind::CHUNK {
+            return Err(chunk_without_stream());
+        }
         end += length;
     }
     Ok(end)
 }
 
+fn chunk_without_stream() -> Error {
+    malformed("a chunk without a stream")
+}
+
 impl Frames {
     /// What came next.
-    ///
-    /// # Errors
-    /// `ERR_PROTOCOL` for a chunk that is too short to be one.
-    pub fn next(&mut self) -> Result<Option<Arrived<'_>>> {
+    // A call would return it through memory, which takes longer than looking at it.
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<Arrived<'_>> {
         while self.item < self.items.len() {
             match &self.items[self.item] {
                 Some(Item::Whole(bytes)) if self.at < bytes.len() => break,
@@ -179,22 +183,22 @@ impl Frames {
                 _ => (self.item, self.at) = (self.item + 1, 0),
             }
         }
-        match self.items.get(self.item) {
-            Some(Some(Item::Piece { stream, flags, bytes, ends })) => {
-                self.at = 1;
-                let raw = RawFrame { kind: kind::CHUNK, flags: *flags, payload: bytes };
-                Ok(Some(Arrived { raw, stream: *stream, ends: *ends, owner: bytes }))
-            }
-            Some(Some(Item::Whole(owner))) => {
-                let Some((mut raw, length)) = RawFrame::decode(&owner[self.at..])? else { return Ok(None) };
+        match self.items.get(self.item)?.as_ref()? {
+            Item::Whole(owner) => {
+                // Neither can fail: `push` has looked.
+                let (mut raw, length) = RawFrame::decode(&owner[self.at..]).ok()??;
                 self.at += length;
                 let mut stream = 0;
                 if raw.kind == kind::CHUNK {
-                    (stream, raw.payload) = decode_chunk(&raw)?;
+                    (stream, raw.payload) = decode_chunk(&raw).ok()?;
                 }
-                Ok(Some(Arrived { raw, stream, ends: true, owner }))
+                Some(Arrived { raw, stream, ends: true, owner })
             }
-            _ => Ok(None),
+            Item::Piece { stream, flags, bytes, ends } => {
+                self.at = 1;
+                let raw = RawFrame { kind: kind::CHUNK, flags: *flags, payload: bytes };
+                Some(Arrived { raw, stream: *stream, ends: *ends, owner: bytes })
+            }
         }
     }
 }

@@ -281,7 +281,7 @@ impl Bus {
                 return told;
             }
             let mut frames = driven.client.frames(down.into()).expect("frames");
-            while let Some(frame) = frames.next().expect("frames") {
+            while let Some(frame) = frames.next() {
                 let event = driven.client.handle_frame(&frame).expect("frames that a bridge may send");
                 told.extend(event.map(|event| format!("{event:?}")));
                 told.extend(std::iter::from_fn(|| driven.client.poll_event()).map(|event| format!("{event:?}")));
