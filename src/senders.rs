@@ -16,7 +16,9 @@ pub struct Sender {
     pub session: u64,
     /// Number of the last message that came from it.
     last: Cell<u64>,
-    /// Runs of numbers that came, the last one open: numbers between them went to others.
+    /// Number since which all have come up to the last.
+    since: Cell<u64>,
+    /// Runs of numbers that came before that: numbers between them went to others.
     runs: RefCell<VecDeque<Run>>,
 }
 
@@ -43,7 +45,7 @@ pub enum News {
 impl Sender {
     /// Nothing has come from it yet.
     pub fn new(id: Rc<str>, session: u64) -> Rc<Self> {
-        Rc::new(Self { id, session, last: Cell::new(0), runs: RefCell::default() })
+        Rc::new(Self { id, session, last: Cell::new(0), since: Cell::new(0), runs: RefCell::default() })
     }
 
     /// What message `seq` would be if it came now.
@@ -51,26 +53,34 @@ impl Sender {
         if seq > self.last.get() || self.session == 0 {
             return News::New;
         }
+        if seq >= self.since.get() {
+            return News::Old;
+        }
         let runs = self.runs.borrow();
         let holds = |run: &Run| (run.first..=run.last).contains(&seq);
         // Of what is forgotten nothing is said again.
-        let forgotten = runs.front().is_none_or(|oldest| seq < oldest.first && runs.len() == MAX_RUNS);
+        let forgotten = runs.len() == MAX_RUNS && runs.front().is_some_and(|oldest| seq < oldest.first);
         if forgotten || runs.iter().rev().any(holds) { News::Old } else { News::Late }
     }
 
     /// Message `seq`, the latest, has come.
     pub fn said(&self, seq: u64) {
         let before = self.last.replace(seq);
-        let mut runs = self.runs.borrow_mut();
-        match runs.back_mut() {
-            Some(run) if before + 1 == seq => run.last = seq,
-            _ => {
-                if runs.len() == MAX_RUNS {
-                    runs.pop_front();
-                }
-                runs.push_back(Run { first: seq, last: seq });
-            }
+        if before + 1 != seq {
+            self.begin_run(seq, before);
         }
+    }
+
+    fn begin_run(&self, first: u64, before: u64) {
+        let run = Run { first: self.since.replace(first), last: before };
+        if before == 0 {
+            return;
+        }
+        let mut runs = self.runs.borrow_mut();
+        if runs.len() == MAX_RUNS {
+            runs.pop_front();
+        }
+        runs.push_back(run);
     }
 
     /// Number of the last message that came.

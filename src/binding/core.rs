@@ -14,6 +14,7 @@ use crate::node::client::{Client, Phase};
 use crate::node::link::Link;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
+use crate::wire::reader::Arrived;
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
@@ -256,19 +257,28 @@ impl Core {
         // What a large message's last bytes released comes before what was read behind them.
         self.deliver_to(&entered);
         while let Some(frame) = frames.next() {
-            let event = self.client.borrow_mut().handle_frame(&frame)?;
-            if self.client.borrow().should_free_shared() {
-                self.flush();
-            }
-            self.deliver_to(&entered);
-            if let Some(event) = event {
-                entered.deliver(event);
-            }
+            self.take(&entered, &frame)?;
             if self.link.borrow().is_none() {
                 // A listener ended the link, or the node.
                 break;
             }
         }
+        Ok(())
+    }
+
+    fn take(&self, entered: &Entered, frame: &Arrived<'_>) -> Result<()> {
+        let plain = self.client.borrow_mut().plain_delivery(frame);
+        if let Some(delivery) = plain {
+            self.deliver_to(entered);
+            entered.deliver_message(delivery);
+            return Ok(());
+        }
+        let event = self.client.borrow_mut().handle_frame(frame)?;
+        if self.client.borrow().should_free_shared() {
+            self.flush();
+        }
+        self.deliver_to(entered);
+        event.into_iter().for_each(|event| entered.deliver(event));
         Ok(())
     }
 

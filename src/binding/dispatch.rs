@@ -15,6 +15,7 @@ use napi::sys;
 
 use super::plain::only_string;
 use crate::error::Error;
+use crate::node::delivering::Delivery;
 use crate::node::receiving::{Event, Payload};
 use crate::pool::Lease;
 use crate::wire::frame::{Encoding, kind};
@@ -113,13 +114,8 @@ pub struct Entered {
 impl Entered {
     /// Calls JavaScript with one event. What its listeners throw is theirs to handle there.
     pub fn deliver(&self, event: Event<'_>) {
-        let env = self.env;
         match event {
-            Event::Delivery { kind, from, event, correlation, encoding, body } => {
-                let broadcast = u32::from(kind == kind::BROADCAST);
-                let head = broadcast | bits(encoding) << 3 | u32::from(from) << 5 | u32::from(event) << 17;
-                self.call_with(head, correlation, |env| argument_value(env, encoding, body));
-            }
+            Event::Delivery(delivery) => return self.deliver_message(delivery),
             Event::Reply { correlation, encoding, body } => {
                 self.call_with(2 | bits(encoding) << 3, correlation, |env| argument_value(env, encoding, body));
             }
@@ -140,11 +136,24 @@ impl Entered {
             Event::Drain => self.notify_json(Notice::Drain, 0, &[]),
             Event::Left => self.notify_json(Notice::Left, 0, &[]),
         }
+        self.count();
+    }
+
+    /// The same with the commonest event.
+    pub fn deliver_message(&self, delivery: Delivery<'_>) {
+        let Delivery { kind, from, event, correlation, encoding, body } = delivery;
+        let broadcast = u32::from(kind == kind::BROADCAST);
+        let head = broadcast | bits(encoding) << 3 | u32::from(from) << 5 | u32::from(event) << 17;
+        self.call_with(head, correlation, |env| argument_value(env, encoding, body));
+        self.count();
+    }
+
+    fn count(&self) {
         let delivered = self.delivered.get() + 1;
         self.delivered.set(delivered);
         if delivered.is_multiple_of(EVENTS_PER_SCOPE) {
             self.head.set((0, ptr::null_mut()));
-            close_scope(env, self.batch.take());
+            close_scope(self.env, self.batch.take());
         }
     }
 

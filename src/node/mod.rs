@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod client;
+pub mod delivering;
 mod inbox;
 pub mod lane;
 pub mod link;

@@ -5,27 +5,21 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::client::{Client, Phase};
-use super::inbox::{End, Held};
+use super::delivering::Delivery;
+use super::inbox::End;
 use super::requests::Expired;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
-use crate::senders::{News, Sender};
+use crate::senders::Sender;
 use crate::wire::control::{
     Gone, Settled, Welcome, close_encoding, decode_about, decode_name, decode_number, decode_peer, decode_reject,
     put_number,
 };
-use crate::wire::frame::{
-    Encoding, Head, PREAMBLE_LEN, check_preamble, decode_large_head, decode_refusal, flag, kind, malformed,
-};
-use crate::wire::names::MAX_SLOT;
+use crate::wire::frame::{Encoding, Head, PREAMBLE_LEN, check_preamble, flag, kind, malformed};
 use crate::wire::reader::{Arrived, Frames};
 
 /// Fewer bytes are read with others and copied.
 const WORTH_READING_DIRECTLY: usize = 32 * 1024;
-
-/// Slots that no bridge uses, for messages that waited: the slots they came with may stand for others by now.
-const WAITED_FROM: u16 = MAX_SLOT + 1;
-const WAITED_EVENT: u16 = MAX_SLOT + 2;
 
 /// A body: where it lies in the input, or put together from chunks.
 #[derive(Debug)]
@@ -61,8 +55,8 @@ pub enum Event<'a> {
     Rejected { code: Code, text: String },
     /// From now on a slot of deliveries stands for this name.
     Name { slot: u16, name: Rc<str> },
-    /// A MESSAGE or BROADCAST; slots as named before, 0 the bridge.
-    Delivery { kind: u8, from: u16, event: u16, correlation: u32, encoding: Encoding, body: Payload<'a> },
+    /// Somebody said something.
+    Delivery(Delivery<'a>),
     /// The reply to a request.
     Reply { correlation: u32, encoding: Encoding, body: Payload<'a> },
     /// A request ended without a reply.
@@ -122,6 +116,9 @@ impl Client {
     /// # Errors
     /// As [`frames`](Self::frames).
     pub fn handle_frame<'a>(&mut self, frame: &Arrived<'a>) -> Result<Option<Event<'a>>> {
+        if let Some(delivery) = self.plain_delivery(frame) {
+            return Ok(Some(Event::Delivery(delivery)));
+        }
         let payload = frame.raw.payload;
         match frame.raw.kind {
             kind::MESSAGE | kind::BROADCAST | kind::REPLY | kind::REFUSE => {
@@ -243,184 +240,5 @@ impl Client {
             self.catch_up(&destination);
         }
         self.drained();
-    }
-
-    fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
-        if self.inbox.is_empty() && self.is_plain_news(&head)? {
-            return self.event(head, Payload::Borrowed(body));
-        }
-        if !self.inbox.is_empty() {
-            self.pass_over(&head)?;
-        }
-        let news = self.sender_of(&head)?.map_or(News::New, |sender| sender.news(head.seq));
-        if head.is_large() {
-            self.open_large(head, body, news)?;
-        }
-        if news == News::Late {
-            self.refuse_late(&head)?;
-        }
-        if head.is_large() || news != News::New {
-            return Ok(None);
-        }
-        let mut body = Payload::Borrowed(body);
-        if head.is_shared() {
-            let Some(fetched) = self.fetch(&head, body.bytes())? else { return Ok(None) };
-            body = Payload::Owned(fetched);
-        }
-        if let Some(sender) = self.sender_of(&head)? {
-            if !self.inbox.is_empty() && self.inbox.holds(sender) {
-                let names = self.names_of(&head)?;
-                let released = self.inbox.wait(head, names, body);
-                return released.into_iter().try_for_each(|held| self.release(held)).map(|()| None);
-            }
-            sender.said(head.seq);
-        }
-        self.event(head, body)
-    }
-
-    /// A message was said when this node was not there, and comes behind later ones: its order is lost, so it is refused.
-    fn refuse_late(&mut self, head: &Head) -> Result<()> {
-        if head.kind == kind::MESSAGE {
-            let (from, event) = self.names_of(head)?;
-            let text = format!("unknown-node: '{}' was not there when this was said", self.config.id);
-            self.refuse_to(&from.text, &event.text, head.correlation, Code::UnknownNode, &text);
-        }
-        Ok(())
-    }
-
-    /// The common case: a small message of another node that is new, and is noted.
-    fn is_plain_news(&self, head: &Head) -> Result<bool> {
-        if head.peer == 0 || head.flags & (flag::LARGE | flag::SHARED | flag::OWN | flag::BRIDGE) != 0 {
-            return Ok(false);
-        }
-        let Some(sender) = &self.names.get(head.peer)?.sender else { return Ok(true) };
-        let is_new = sender.news(head.seq) == News::New;
-        if is_new {
-            sender.said(head.seq);
-        }
-        Ok(is_new)
-    }
-
-    /// Who says a message that is numbered; `None`: it is not.
-    pub(super) fn sender_of(&self, head: &Head) -> Result<Option<&Rc<Sender>>> {
-        Ok(if head.flags & flag::OWN != 0 {
-            Some(&self.own)
-        } else if head.flags & flag::BRIDGE != 0 || head.peer == 0 {
-            None
-        } else {
-            self.names.get(head.peer)?.sender.as_ref()
-        })
-    }
-
-    fn pass_over(&mut self, head: &Head) -> Result<()> {
-        let Some(sender) = self.sender_of(head)?.cloned() else { return Ok(()) };
-        let released = self.inbox.pass(&sender, head.seq);
-        released.into_iter().try_for_each(|held| self.release(held))
-    }
-
-    fn open_large(&mut self, head: Head, opening: &[u8], news: News) -> Result<()> {
-        let (stream, total) = decode_large_head(opening)?;
-        if total > self.config.max_message {
-            return Err(malformed("a message larger than this node said it takes"));
-        }
-        if news != News::New {
-            self.inbox.ignore(stream, total);
-            return Ok(());
-        }
-        let names = self.names_of(&head)?;
-        self.inbox.open(head, names, stream, total)
-    }
-
-    fn event<'a>(&mut self, head: Head, body: Payload<'a>) -> Result<Option<Event<'a>>> {
-        let Head { kind, peer, correlation, .. } = head;
-        let encoding = head.encoding();
-        match kind {
-            kind::REPLY => {
-                let from = self.names_of(&head)?.0.text;
-                Ok(self.replied(&from, correlation, encoding, body))
-            }
-            kind::REFUSE => {
-                let names = self.names_of(&head)?;
-                self.refused(head, names, body)
-            }
-            _ => {
-                // Names must be known before JavaScript is told to use them; 0, the bridge, has none.
-                if peer != 0 {
-                    self.names.get(peer)?;
-                }
-                self.names.get(head.event)?;
-                let correlation = if head.asks() { correlation } else { 0 };
-                Ok(Some(Event::Delivery { kind, from: peer, event: head.event, correlation, encoding, body }))
-            }
-        }
-    }
-
-    fn replied<'a>(
-        &mut self,
-        from: &str,
-        correlation: u32,
-        encoding: Encoding,
-        body: Payload<'a>,
-    ) -> Option<Event<'a>> {
-        let waited_for = self.requests.answer(correlation, from);
-        waited_for.then_some(Event::Reply { correlation, encoding, body })
-    }
-
-    fn refused<'a>(&mut self, head: Head, (node, event): (Name, Name), body: Payload<'_>) -> Result<Option<Event<'a>>> {
-        let (code, text) = decode_refusal(body.bytes())?;
-        let (node, event, text) = (node.text, event.text, text.to_owned());
-        let by_bridge = head.flags & flag::BRIDGE != 0;
-        if by_bridge && head.flags & flag::OWN == 0 && !self.refused_by_bridge(head.seq) {
-            return Ok(None);
-        }
-        if head.correlation == 0 {
-            return Ok(Some(Event::Undeliverable { node, event, code }));
-        }
-        // The bridge may refuse on anybody's behalf, a node only on its own.
-        let ended = match by_bridge {
-            true => self.requests.cancel(head.correlation),
-            false => self.requests.answer(head.correlation, &node),
-        };
-        Ok(ended.then_some(Event::Failed { correlation: head.correlation, code, text }))
-    }
-
-    /// The bridge refused a message; returns whether that is news. A broadcast goes on to others.
-    fn refused_by_bridge(&mut self, seq: u64) -> bool {
-        let Some(entry) = self.outbox.get(seq) else { return false };
-        if entry.kind != kind::BROADCAST {
-            self.settle(seq);
-            self.drained();
-        }
-        true
-    }
-
-    /// Delivers what waited. Its slots may stand for others by now.
-    pub(super) fn release(&mut self, held: Held) -> Result<()> {
-        let Held { head, from, event, body, .. } = held;
-        from.sender.iter().for_each(|sender| sender.said(head.seq));
-        let (encoding, body) = (head.encoding(), Payload::Owned(body));
-        let event = match head.kind {
-            kind::REPLY => self.replied(&from.text, head.correlation, encoding, body),
-            kind::REFUSE => self.refused(head, (from, event), body)?,
-            kind => {
-                self.events.push_back(Event::Name { slot: WAITED_EVENT, name: event.text });
-                let from = if head.peer == 0 {
-                    0
-                } else {
-                    self.events.push_back(Event::Name { slot: WAITED_FROM, name: from.text });
-                    WAITED_FROM
-                };
-                let correlation = if head.asks() { head.correlation } else { 0 };
-                Some(Event::Delivery { kind, from, event: WAITED_EVENT, correlation, encoding, body })
-            }
-        };
-        self.events.extend(event);
-        Ok(())
-    }
-
-    fn names_of(&self, head: &Head) -> Result<(Name, Name)> {
-        let nobody = || Name { text: "".into(), sender: (head.flags & flag::OWN != 0).then(|| self.own.clone()) };
-        let name = |slot| if slot == 0 { Ok(nobody()) } else { self.names.get(slot).cloned() };
-        Ok((name(head.peer)?, name(head.event)?))
     }
 }

@@ -11,6 +11,7 @@ use super::ledger::Ledger;
 use super::random::Random;
 use crate::error::Code;
 use crate::node::client::{Client, Config, Phase};
+use crate::node::delivering::Delivery;
 use crate::node::receiving::Event;
 use crate::node::sending::Letter;
 use crate::outqueue::MAX_SLICES;
@@ -125,12 +126,12 @@ impl Native {
                 ledger.welcomed(self.life, welcome.kept);
                 self.present = None;
             }
-            Event::Delivery { from: 0, event, body, .. } => {
+            Event::Delivery(Delivery { from: 0, event, body, .. }) => {
                 let text = String::from_utf8(body.bytes().to_vec()).expect("JSON is UTF-8");
                 let event = self.names[&event].clone();
                 self.presence(&event, &text);
             }
-            Event::Delivery { from, event, correlation, body, .. } => {
+            Event::Delivery(Delivery { from, event, correlation, body, .. }) => {
                 let (from, event, bytes) = (self.names[&from].clone(), self.names[&event].clone(), body.bytes());
                 let number = body::read(bytes);
                 ledger.delivered(self.life, number, Some(&from), &event, bytes.len());

@@ -1,0 +1,221 @@
+//! What others say to a node: told news from what has come, and put in order.
+
+use std::rc::Rc;
+
+use super::client::Client;
+use super::inbox::Held;
+use super::receiving::{Event, Name, Payload};
+use crate::error::{Code, Result};
+use crate::senders::{News, Sender};
+use crate::wire::frame::{Encoding, Head, decode_large_head, decode_refusal, flag, kind, malformed};
+use crate::wire::names::MAX_SLOT;
+use crate::wire::reader::Arrived;
+
+/// Slots that no bridge uses, for messages that waited: the slots they came with may stand for others by now.
+const WAITED_FROM: u16 = MAX_SLOT + 1;
+const WAITED_EVENT: u16 = MAX_SLOT + 2;
+
+/// Flags of messages that are just delivered.
+const PLAIN: u8 = flag::ASK | (Encoding::BITS << flag::ENCODING_SHIFT);
+
+/// A MESSAGE or BROADCAST; slots as named before, 0 the bridge.
+#[derive(Debug)]
+pub struct Delivery<'a> {
+    pub kind: u8,
+    pub from: u16,
+    pub event: u16,
+    /// 0: no reply is wanted.
+    pub correlation: u32,
+    pub encoding: Encoding,
+    pub body: Payload<'a>,
+}
+
+impl<'a> Delivery<'a> {
+    fn new(head: Head, body: Payload<'a>) -> Self {
+        let correlation = if head.asks() { head.correlation } else { 0 };
+        Self { kind: head.kind, from: head.peer, event: head.event, correlation, encoding: head.encoding(), body }
+    }
+}
+
+impl Client {
+    /// The commonest frame: a small message of another node, which is news, while nothing waits. `None`: it is another,
+    /// and nothing was done.
+    // Here and below a call would return this through memory, which takes longer than the rest.
+    #[inline(always)]
+    pub fn plain_delivery<'a>(&mut self, frame: &Arrived<'a>) -> Option<Delivery<'a>> {
+        let raw = &frame.raw;
+        if !matches!(raw.kind, kind::MESSAGE | kind::BROADCAST) || raw.flags & !PLAIN != 0 || !self.inbox.is_empty() {
+            return None;
+        }
+        let (head, body) = Head::decode(raw).ok()?;
+        let sender = self.names.get(head.peer).ok()?.sender.as_ref()?;
+        if sender.news(head.seq) != News::New || self.names.get(head.event).is_err() {
+            return None;
+        }
+        sender.said(head.seq);
+        self.received += 1;
+        Some(Delivery::new(head, Payload::Borrowed(body)))
+    }
+
+    pub(super) fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
+        if !self.inbox.is_empty() {
+            self.pass_over(&head)?;
+        }
+        let news = self.sender_of(&head)?.map_or(News::New, |sender| sender.news(head.seq));
+        if head.is_large() {
+            self.open_large(head, body, news)?;
+        }
+        if news == News::Late {
+            self.refuse_late(&head)?;
+        }
+        if head.is_large() || news != News::New {
+            return Ok(None);
+        }
+        let mut body = Payload::Borrowed(body);
+        if head.is_shared() {
+            let Some(fetched) = self.fetch(&head, body.bytes())? else { return Ok(None) };
+            body = Payload::Owned(fetched);
+        }
+        if let Some(sender) = self.sender_of(&head)? {
+            if !self.inbox.is_empty() && self.inbox.holds(sender) {
+                let names = self.names_of(&head)?;
+                let released = self.inbox.wait(head, names, body);
+                return released.into_iter().try_for_each(|held| self.release(held)).map(|()| None);
+            }
+            sender.said(head.seq);
+        }
+        self.event(head, body)
+    }
+
+    /// A message was said when this node was not there, and comes behind later ones: its order is lost, so it is refused.
+    fn refuse_late(&mut self, head: &Head) -> Result<()> {
+        if head.kind == kind::MESSAGE {
+            let (from, event) = self.names_of(head)?;
+            let text = format!("unknown-node: '{}' was not there when this was said", self.config.id);
+            self.refuse_to(&from.text, &event.text, head.correlation, Code::UnknownNode, &text);
+        }
+        Ok(())
+    }
+
+    /// Who says a message that is numbered; `None`: it is not.
+    pub(super) fn sender_of(&self, head: &Head) -> Result<Option<&Rc<Sender>>> {
+        Ok(if head.flags & flag::OWN != 0 {
+            Some(&self.own)
+        } else if head.flags & flag::BRIDGE != 0 || head.peer == 0 {
+            None
+        } else {
+            self.names.get(head.peer)?.sender.as_ref()
+        })
+    }
+
+    fn pass_over(&mut self, head: &Head) -> Result<()> {
+        let Some(sender) = self.sender_of(head)?.cloned() else { return Ok(()) };
+        let released = self.inbox.pass(&sender, head.seq);
+        released.into_iter().try_for_each(|held| self.release(held))
+    }
+
+    fn open_large(&mut self, head: Head, opening: &[u8], news: News) -> Result<()> {
+        let (stream, total) = decode_large_head(opening)?;
+        if total > self.config.max_message {
+            return Err(malformed("a message larger than this node said it takes"));
+        }
+        if news != News::New {
+            self.inbox.ignore(stream, total);
+            return Ok(());
+        }
+        let names = self.names_of(&head)?;
+        self.inbox.open(head, names, stream, total)
+    }
+
+    fn event<'a>(&mut self, head: Head, body: Payload<'a>) -> Result<Option<Event<'a>>> {
+        let Head { kind, peer, correlation, .. } = head;
+        let encoding = head.encoding();
+        match kind {
+            kind::REPLY => {
+                let from = self.names_of(&head)?.0.text;
+                Ok(self.replied(&from, correlation, encoding, body))
+            }
+            kind::REFUSE => {
+                let names = self.names_of(&head)?;
+                self.refused(head, names, body)
+            }
+            _ => {
+                // Names must be known before JavaScript is told to use them; 0, the bridge, has none.
+                if peer != 0 {
+                    self.names.get(peer)?;
+                }
+                self.names.get(head.event)?;
+                Ok(Some(Event::Delivery(Delivery::new(head, body))))
+            }
+        }
+    }
+
+    fn replied<'a>(
+        &mut self,
+        from: &str,
+        correlation: u32,
+        encoding: Encoding,
+        body: Payload<'a>,
+    ) -> Option<Event<'a>> {
+        let waited_for = self.requests.answer(correlation, from);
+        waited_for.then_some(Event::Reply { correlation, encoding, body })
+    }
+
+    fn refused<'a>(&mut self, head: Head, (node, event): (Name, Name), body: Payload<'_>) -> Result<Option<Event<'a>>> {
+        let (code, text) = decode_refusal(body.bytes())?;
+        let (node, event, text) = (node.text, event.text, text.to_owned());
+        let by_bridge = head.flags & flag::BRIDGE != 0;
+        if by_bridge && head.flags & flag::OWN == 0 && !self.refused_by_bridge(head.seq) {
+            return Ok(None);
+        }
+        if head.correlation == 0 {
+            return Ok(Some(Event::Undeliverable { node, event, code }));
+        }
+        // The bridge may refuse on anybody's behalf, a node only on its own.
+        let ended = match by_bridge {
+            true => self.requests.cancel(head.correlation),
+            false => self.requests.answer(head.correlation, &node),
+        };
+        Ok(ended.then_some(Event::Failed { correlation: head.correlation, code, text }))
+    }
+
+    /// The bridge refused a message; returns whether that is news. A broadcast goes on to others.
+    fn refused_by_bridge(&mut self, seq: u64) -> bool {
+        let Some(entry) = self.outbox.get(seq) else { return false };
+        if entry.kind != kind::BROADCAST {
+            self.settle(seq);
+            self.drained();
+        }
+        true
+    }
+
+    /// Delivers what waited. Its slots may stand for others by now.
+    pub(super) fn release(&mut self, held: Held) -> Result<()> {
+        let Held { head, from, event, body, .. } = held;
+        from.sender.iter().for_each(|sender| sender.said(head.seq));
+        let (encoding, body) = (head.encoding(), Payload::Owned(body));
+        let event = match head.kind {
+            kind::REPLY => self.replied(&from.text, head.correlation, encoding, body),
+            kind::REFUSE => self.refused(head, (from, event), body)?,
+            kind => {
+                self.events.push_back(Event::Name { slot: WAITED_EVENT, name: event.text });
+                let from = if head.peer == 0 {
+                    0
+                } else {
+                    self.events.push_back(Event::Name { slot: WAITED_FROM, name: from.text });
+                    WAITED_FROM
+                };
+                let head = Head { kind, peer: from, event: WAITED_EVENT, ..head };
+                Some(Event::Delivery(Delivery::new(head, body)))
+            }
+        };
+        self.events.extend(event);
+        Ok(())
+    }
+
+    fn names_of(&self, head: &Head) -> Result<(Name, Name)> {
+        let nobody = || Name { text: "".into(), sender: (head.flags & flag::OWN != 0).then(|| self.own.clone()) };
+        let name = |slot| if slot == 0 { Ok(nobody()) } else { self.names.get(slot).cloned() };
+        Ok((name(head.peer)?, name(head.event)?))
+    }
+}
