@@ -7,3 +7,4 @@ mod joining;
 mod large;
 mod reaching;
 mod resuming;
+mod runs;

@@ -258,22 +258,23 @@ impl Ledger {
         self.settle(ask, format!("{code:?}"));
     }
 
-    /// A message that nobody waits for is reported lost: the reason must be true.
+    /// A message that nobody waits for is reported lost: the reason must be true, of one of those that it may be.
     pub fn undeliverable(&mut self, life: usize, to: &str, event: &str, code: Code) {
-        let unreported = |message: &&mut Message| message.reported.is_none() && message.ask.is_none();
-        let meant = |message: &&mut Message| message.sender == life && message.to == to && message.event == event;
-        let new = |message: &&mut Message| message.got.is_empty() && !message.handled;
-        let pick = self.messages.iter_mut().enumerate().find(|(_, message)| {
+        let unreported = |message: &Message| message.reported.is_none() && message.ask.is_none();
+        let meant = |message: &Message| message.sender == life && message.to == to && message.event == event;
+        let new = |message: &Message| message.got.is_empty() && !message.handled;
+        let may_be = |message: &Message| {
             matches!(message.kind, kind::MESSAGE | kind::RPC) && meant(message) && unreported(message) && new(message)
-        });
-        let Some((number, message)) = pick else { return };
-        message.reported = Some(code);
+        };
+        let messages = self.messages.iter().enumerate();
+        let candidates: Vec<usize> =
+            messages.filter(|(_, message)| may_be(message)).map(|(number, _)| number).collect();
         let missing = matches!(code, Code::NodeLeft | Code::UnknownNode) && !to.is_empty();
-        assert!(
-            !missing || self.may_be_missing(number),
-            "message {number} is called undeliverable: {:?}",
-            self.messages[number]
-        );
+        let Some(&first) = candidates.first() else { return };
+        let fair = candidates.into_iter().find(|&number| !missing || self.may_be_missing(number));
+        let number =
+            fair.unwrap_or_else(|| panic!("message {first} is called undeliverable: {:?}", self.messages[first]));
+        self.messages[number].reported = Some(code);
     }
 
     /// Whether there is nobody with that id who was there all the time.

@@ -179,9 +179,15 @@ impl World {
                         1..6 => Some(10 + random.below(3_000) as u32),
                         _ => None,
                     };
+                    // Bridges forward a stream of messages that are alike in another way than single ones.
+                    let times = if random.chance(20) { 2 + random.below(8) } else { 1 };
                     match what {
-                        0..45 => native.send((kind::MESSAGE, &to, &own), ask, random, (ledger, self.now)),
-                        45..60 => native.send((kind::BROADCAST, "", event), None, random, (ledger, self.now)),
+                        0..45 => (0..times).for_each(|_| {
+                            native.send((kind::MESSAGE, &to, &own), ask, random, (&mut *ledger, self.now));
+                        }),
+                        45..60 => (0..times).for_each(|_| {
+                            native.send((kind::BROADCAST, "", event), None, random, (&mut *ledger, self.now));
+                        }),
                         60..70 => native.send((kind::RPC, "", &own), ask, random, (ledger, self.now)),
                         70..74 => native.send((kind::ROSTER, "", ""), Some(0), random, (ledger, self.now)),
                         74..78 => native.cancel(random, ledger),

@@ -195,11 +195,22 @@ pub fn hello_of(id: &str, max_message: u64) -> Vec<u8> {
     bytes
 }
 
-/// HELLO of a node that keeps what it says, if its session is not 0.
 fn encode_hello(session: u64, id: &str, max_message: u64, bytes: &mut Vec<u8>) {
-    let (id, token) = (id.into(), String::new());
-    Hello { session, pid: 2, max_message, id, token, secret: 0, epoch: 0, heard: 0, listens: 0, lane: true }
-        .encode(bytes);
+    Hello { max_message, secret: 0, ..hello_from(session, id) }.encode(bytes);
+}
+
+/// HELLO of a node that keeps what it says, if its session is not 0.
+pub fn hello_from(session: u64, id: &str) -> Hello {
+    let (id, token, secret) = (id.into(), String::new(), session);
+    Hello { session, pid: 2, max_message: 1 << 26, id, token, secret, epoch: 0, heard: 0, listens: 0, lane: true }
+}
+
+/// All that a node says to join.
+pub fn joining(hello: &Hello) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_preamble(&mut bytes);
+    hello.encode(&mut bytes);
+    bytes
 }
 
 pub fn name(slot: u16, name: &str) -> Vec<u8> {
