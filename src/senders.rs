@@ -83,6 +83,12 @@ impl Sender {
         runs.push_back(run);
     }
 
+    /// Number of the first message that came; 0: that is not known any more.
+    pub fn first(&self) -> u64 {
+        let runs = self.runs.borrow();
+        if runs.len() == MAX_RUNS { 0 } else { runs.front().map_or(self.since.get(), |oldest| oldest.first) }
+    }
+
     /// Number of the last message that came.
     pub fn last(&self) -> u64 {
         self.last.get()
@@ -96,6 +102,8 @@ type BySession = HashMap<(u64, Rc<str>), Rc<Sender>>;
 pub struct Senders {
     young: BySession,
     old: BySession,
+    /// Whether some were forgotten.
+    forgetful: bool,
 }
 
 impl Senders {
@@ -107,10 +115,18 @@ impl Senders {
         }
         let sender = self.old.remove(&key).unwrap_or_else(|| Sender::new(id.clone(), session));
         if self.young.len() >= REMEMBERED {
+            self.forgetful |= !self.old.is_empty();
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, sender.clone());
         sender
+    }
+
+    /// Number of the first message that came from that sender; `None`: none ever did. 0: that is not known any more.
+    pub fn first_of(&self, id: &Rc<str>, session: u64) -> Option<u64> {
+        let key = (session, id.clone());
+        let sender = self.young.get(&key).or_else(|| self.old.get(&key)).filter(|sender| sender.last() > 0);
+        if self.forgetful { Some(0) } else { sender.map(|sender| sender.first()) }
     }
 }
 
@@ -138,6 +154,22 @@ mod tests {
         (10..10_000).step_by(2).for_each(|seq| sender.said(seq));
         assert!(sender.runs.borrow().len() <= MAX_RUNS);
         assert_eq!((sender.news(9_998), sender.news(9_997), sender.news(1)), (Old, Late, Old));
+        assert_eq!(sender.first(), 0, "forgotten");
+    }
+
+    #[test]
+    fn the_first_message_of_a_sender_is_known_until_it_is_forgotten() {
+        let mut senders = Senders::default();
+        let id: Rc<str> = "ann".into();
+        assert_eq!(senders.first_of(&id, 1), None);
+        let ann = senders.get(&id, 1);
+        assert_eq!(senders.first_of(&id, 1), None, "a name says nothing");
+        [4, 5, 9].into_iter().for_each(|seq| ann.said(seq));
+        assert_eq!((senders.first_of(&id, 1), senders.first_of(&id, 2)), (Some(4), None));
+        for session in 2..3 * REMEMBERED as u64 {
+            senders.get(&id, session);
+        }
+        assert_eq!(senders.first_of(&id, 7), Some(0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::router::Router;
 use super::settling::{Broadcast, InFlight};
 use super::symbols::Symbol;
 use crate::error::Code;
-use crate::wire::control::Gone;
+use crate::wire::control::{Gone, Watch};
 
 /// Ids that are awaited at the most: whatever is said to more is refused, as it is at other times.
 const MAX_ABSENT: usize = 65_536;
@@ -34,8 +34,8 @@ pub struct Absent {
     senders: FxHashSet<MemberKey>,
     /// Those who keep back what is for him, and have not said yet that they begin again.
     keepers: FxHashSet<MemberKey>,
-    /// Those who had asked him something, and the number of their last message then.
-    watchers: Vec<(MemberKey, u64)>,
+    /// Those who wait for something of him.
+    watchers: Vec<(MemberKey, Watch)>,
 }
 
 impl Router {
@@ -89,11 +89,12 @@ impl Router {
         kept.into_iter().for_each(|id| self.forget_kept_back(id, keeper));
     }
 
-    /// Whether `watcher` will be told whether `id` comes.
-    pub(super) fn awaits_for(&mut self, id: Symbol, watcher: MemberKey, seq: u64) -> bool {
-        let Some(absent) = self.grace.is_some().then(|| self.absent(id)).flatten() else { return false };
-        absent.watchers.push((watcher, seq));
-        true
+    /// `watcher` will be told whether `id` comes.
+    pub(super) fn await_for(&mut self, id: Symbol, watcher: MemberKey, watch: Watch) {
+        match self.absent(id) {
+            Some(absent) => absent.watchers.push((watcher, watch)),
+            None => self.tell_watcher_gone(watcher, watch),
+        }
     }
 
     fn absent(&mut self, id: Symbol) -> Option<&mut Absent> {
@@ -142,8 +143,8 @@ impl Router {
             self.owe(keeper, key, 0, InFlight::Unwatched);
             self.expect_replay(keeper, key);
         }
-        for (watcher, seq) in watchers {
-            self.watch(watcher, key, seq);
+        for (watcher, watch) in watchers {
+            self.watch(watcher, key, watch);
         }
     }
 
@@ -172,9 +173,8 @@ impl Router {
                 let code = Code::UnknownNode;
                 self.tell_gone(sender, Gone { seq, code, delivered_only: false, node: node.clone() });
             }
-            for (watcher, seq) in watchers {
-                let code = Code::NodeLeft;
-                self.tell_gone(watcher, Gone { seq, code, delivered_only: false, node: node.clone() });
+            for (watcher, watch) in watchers {
+                self.tell_watcher_gone(watcher, watch);
             }
             self.symbols.release(id);
         }

@@ -10,7 +10,7 @@ use super::membership::Newcomer;
 use super::router::Router;
 use crate::error::{Code, Result};
 use crate::wire::control::{
-    Gone, Hello, Welcome, decode_about, decode_event, decode_name, decode_number, put_bare, put_number,
+    Gone, Hello, Watch, Welcome, decode_about, decode_event, decode_name, decode_number, put_bare, put_number,
 };
 use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, flag, kind, malformed};
 use crate::wire::lane::Shared;
@@ -182,7 +182,15 @@ impl Router {
             }
             kind::PONG => Ok(()),
             kind::OFFER | kind::ACCEPT => self.pass_on(member, frame.raw.kind, payload),
-            kind::REPLAY | kind::SKIP | kind::WATCH => self.handle_about(member, frame.raw.kind, payload),
+            kind::REPLAY | kind::SKIP => self.handle_about(member, frame.raw.kind, payload),
+            kind::WATCH => {
+                self.handle_watch(member, Watch::decode(payload)?);
+                Ok(())
+            }
+            kind::UNHEARD => {
+                self.handle_unheard(member, &Watch::decode(payload)?);
+                Ok(())
+            }
             kind::LEAVE => {
                 self.remove_member(member, Departure::Left);
                 put_bare(kind::LEFT, self.links[link.0 as usize].out.tail(&mut self.spares));
@@ -202,12 +210,8 @@ impl Router {
             (kind::SKIP, Some(other)) => self.skip(member, other),
             (kind::REPLAY, None) => self.forget_kept_back(symbol, member),
             (kind::SKIP, None) if self.grace.is_some() => self.note_kept_back(symbol, member),
-            (kind::WATCH, Some(other)) => self.watch(member, other, seq),
-            (kind::WATCH, None) if self.awaits_for(symbol, member, seq) => {}
-            (kind::SKIP | kind::WATCH, None) => {
-                if kind == kind::SKIP {
-                    self.note_kept_back(symbol, member);
-                }
+            (kind::SKIP, None) => {
+                self.note_kept_back(symbol, member);
                 let code = Code::NodeLeft;
                 self.tell_gone(member, Gone { seq, code, delivered_only: false, node: id.to_owned() });
             }

@@ -161,20 +161,6 @@ impl Router {
         }
     }
 
-    /// `watcher` is told when `key`, of whom it waits for something, is gone.
-    pub(super) fn watch(&mut self, watcher: MemberKey, key: MemberKey, seq: u64) {
-        if !self.is_member(watcher) {
-            return;
-        }
-        let watcher_is_older = !self.members[watcher.place as usize].fresh;
-        let Member { fresh, askers, info, .. } = &mut self.members[key.place as usize];
-        askers.insert(watcher);
-        if *fresh && watcher_is_older {
-            let node = info.id.clone();
-            self.tell_gone(watcher, Gone { seq, code: Code::NodeLeft, delivered_only: true, node });
-        }
-    }
-
     /// Tells a node that listens for presence who is there.
     pub(super) fn list_members(&mut self, to: MemberKey) {
         if !self.is_member(to) {

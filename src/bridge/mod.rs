@@ -23,6 +23,7 @@ pub mod server;
 mod settling;
 mod sharing;
 mod symbols;
+mod watching;
 
 #[cfg(test)]
 mod hostile_tests;

@@ -10,7 +10,7 @@ use super::member::{Member, MemberKey};
 use super::router::Router;
 use super::settling::InFlight;
 use super::symbols::Symbol;
-use crate::wire::control::{Gone, charge};
+use crate::wire::control::{Gone, Watch, charge};
 use crate::wire::frame::{Encoding, Head, flag, kind};
 
 /// Something that the bridge itself says to one node.
@@ -20,6 +20,8 @@ pub enum Own {
     Routed { head: Head, event: Option<Rc<str>>, body: Bytes },
     /// A node is gone.
     Gone(Gone),
+    /// A node waits for an answer.
+    Watch(Watch),
 }
 
 impl Own {
@@ -27,7 +29,7 @@ impl Own {
     pub fn weight(&self) -> u64 {
         match self {
             Self::Routed { body, .. } => charge(body.len() as u64),
-            Self::Gone(gone) => charge(gone.node.len() as u64),
+            Self::Gone(Gone { node, .. }) | Self::Watch(Watch { node, .. }) => charge(node.len() as u64),
         }
     }
 
@@ -81,6 +83,8 @@ impl Router {
             (Wire::Legacy(legacy), Own::Routed { head, body, .. }) => {
                 legacy.push_from_bridge(&head, &body, out.tail(&mut self.spares));
             }
+            // It keeps nothing that others could wait for.
+            (Wire::Legacy(_), Own::Watch(_)) => {}
             (Wire::Legacy(legacy), Own::Gone(gone)) => legacy.push_gone(&gone.node, out.tail(&mut self.spares)),
             (Wire::Undecided(_), _) => {}
         }
@@ -91,12 +95,8 @@ impl Router {
         let Some(link) = self.members[to.place as usize].link else { return };
         let state = &mut self.links[link.0 as usize];
         match &own {
-            Own::Gone(gone) => {
-                gone.encode(state.out.tail(&mut self.spares));
-                if let Wire::Native(native) = &mut state.wire {
-                    native.expect(InFlight::Own(Box::new(own)));
-                }
-            }
+            Own::Gone(gone) => gone.encode(state.out.tail(&mut self.spares)),
+            Own::Watch(watch) => watch.encode(kind::WATCH, state.out.tail(&mut self.spares)),
             Own::Routed { head, event, body } => {
                 let event = event.as_deref().map(|event| self.symbols.acquire(event));
                 let (head, bytes) = (*head, body.clone());
@@ -104,7 +104,11 @@ impl Router {
                 let stores = (&mut self.symbols, &mut self.spares);
                 state.push_message(head, (About::Bridge, event), &body, InFlight::Own(Box::new(own)), stores);
                 event.into_iter().for_each(|event| self.symbols.release(event));
+                return;
             }
+        }
+        if let Wire::Native(native) = &mut state.wire {
+            native.expect(InFlight::Own(Box::new(own)));
         }
     }
 

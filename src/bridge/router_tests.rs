@@ -8,3 +8,4 @@ mod large;
 mod reaching;
 mod resuming;
 mod runs;
+mod watching;

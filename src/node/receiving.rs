@@ -12,8 +12,8 @@ use crate::error::{Code, Result};
 use crate::pool::Lease;
 use crate::senders::Sender;
 use crate::wire::control::{
-    Gone, Settled, Welcome, close_encoding, decode_about, decode_name, decode_number, decode_peer, decode_reject,
-    put_number,
+    Gone, Settled, Watch, Welcome, close_encoding, decode_about, decode_name, decode_number, decode_peer,
+    decode_reject, put_number,
 };
 use crate::wire::frame::{Encoding, Head, PREAMBLE_LEN, check_preamble, flag, kind, malformed};
 use crate::wire::reader::{Arrived, Frames};
@@ -155,6 +155,11 @@ impl Client {
             kind::GONE => {
                 self.received += 1;
                 self.gone(&Gone::decode(payload)?).map(|()| None)
+            }
+            kind::WATCH => {
+                self.received += 1;
+                self.watched(Watch::decode(payload)?);
+                Ok(None)
             }
             kind::RESEND => {
                 let (from, node) = decode_about(payload)?;

@@ -104,9 +104,9 @@ impl Requests {
         self.lanes.values().filter_map(|lane| lane.front()).map(|&(deadline, _)| deadline).min()
     }
 
-    /// Whom all of them went to.
-    pub fn asked(&self) -> impl Iterator<Item = Rc<str>> {
-        self.waiting.values().map(|request| request.to.clone())
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Request> {
+        self.waiting.values()
     }
 
     /// Ends some, in the order they were made.

@@ -1,16 +1,17 @@
 //! A node and its links, which come and go: what is greeted with, what is left when one is lost, and what is said again
 //! on the next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::client::{Client, Phase};
 use super::outbox::Destination;
 use super::outgoing::Outgoing;
 use super::receiving::Event;
+use super::requests::Request;
 use crate::error::{Code, Result};
 use crate::senders::Sender;
-use crate::wire::control::{Hello, Welcome, put_about, put_interest};
+use crate::wire::control::{Hello, Watch, Welcome, put_interest};
 use crate::wire::frame::{encode_chunk_head, encode_preamble, flag, kind};
 use crate::wire::names::IncomingNames;
 use crate::wire::reader::FrameReader;
@@ -116,11 +117,34 @@ impl Client {
 
     /// Asks to be told of the absence of all of whom something is awaited.
     fn watch(&mut self) {
-        let awaited = self.inbox.awaited().map(|sender| sender.id.clone());
-        let awaited: BTreeSet<Rc<str>> = self.requests.asked().chain(awaited).filter(|id| !id.is_empty()).collect();
-        for id in awaited {
-            put_about(kind::WATCH, self.outbox.next_seq() - 1, &id, self.segments.tail().1);
+        let seq = self.outbox.next_seq() - 1;
+        let mut oldest = BTreeMap::new();
+        for Request { to, seq: asked } in self.requests.iter().filter(|request| !request.to.is_empty()) {
+            let oldest = oldest.entry(to.clone()).or_insert(0);
+            if self.outbox.get(*asked).is_none() && (*oldest == 0 || asked < oldest) {
+                *oldest = *asked;
+            }
         }
+        for (id, oldest) in oldest {
+            let watch = Watch { seq, oldest, session: 0, node: id.to_string() };
+            watch.encode(kind::WATCH, self.segments.tail().1);
+        }
+        let awaited: BTreeSet<_> = self.inbox.awaited().map(|sender| (sender.id.clone(), sender.session)).collect();
+        for (id, session) in awaited.into_iter().filter(|(id, _)| !id.is_empty()) {
+            let watch = Watch { seq, oldest: 0, session, node: id.to_string() };
+            watch.encode(kind::WATCH, self.segments.tail().1);
+        }
+    }
+
+    /// Somebody waits for an answer to what somebody who had our id before may have got.
+    pub(super) fn watched(&mut self, watch: Watch) {
+        let first = self.senders.first_of(&watch.node.as_str().into(), watch.session);
+        let seq = match first {
+            None => watch.seq,
+            Some(first) if first > watch.oldest => first - 1,
+            Some(_) => return,
+        };
+        Watch { seq, ..watch }.encode(kind::UNHEARD, self.segments.tail().1);
     }
 
     /// What `node` was sent from `from` on did not reach it.

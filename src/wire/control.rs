@@ -199,6 +199,41 @@ impl Gone {
     }
 }
 
+/// A WATCH or an UNHEARD: somebody waits for something of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The last number of whoever waits. Of an UNHEARD: up to here nothing of it has ever come.
+    pub seq: u64,
+    /// The number of its oldest question that was settled and not answered; 0: there is none.
+    pub oldest: u64,
+    /// Up: in which session the other had begun to say what is to be ended, 0: nothing. Down, and of an UNHEARD: the
+    /// session of whoever waits.
+    pub session: u64,
+    /// The other: up the one who is watched, down the one who waits.
+    pub node: String,
+}
+
+impl Watch {
+    /// Appends the frame, of `kind` WATCH or UNHEARD.
+    pub fn encode(&self, kind: u8, out: &mut Vec<u8>) {
+        encode_with(kind, 0, out, |out| {
+            for field in [self.seq, self.oldest, self.session] {
+                out.extend_from_slice(&field.to_le_bytes());
+            }
+            put_text(&self.node, out);
+        });
+    }
+
+    /// Reads the payload.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields(payload);
+        let (seq, oldest, session) = (fields.u64()?, fields.u64()?, fields.u64()?);
+        let node = fields.text(MAX_ID)?;
+        check_id(node)?;
+        Ok(Self { seq, oldest, session, node: node.to_owned() })
+    }
+}
+
 /// Appends PEER: `slot` stands for the node `id` in its session from here on.
 pub fn put_peer(slot: u16, session: u64, id: &str, out: &mut Vec<u8>) {
     encode_with(kind::PEER, 0, out, |out| {
@@ -214,7 +249,7 @@ pub fn decode_peer(payload: &[u8]) -> Result<(u16, u64, &str)> {
     Ok((fields.u16()?, fields.u64()?, decode_event(fields.0)?))
 }
 
-/// Appends RESEND, REPLAY, SKIP or WATCH: a message's number and a node's id.
+/// Appends RESEND, REPLAY or SKIP: a message's number and a node's id.
 pub fn put_about(kind: u8, seq: u64, id: &str, out: &mut Vec<u8>) {
     encode_with(kind, 0, out, |out| {
         out.extend_from_slice(&seq.to_le_bytes());

@@ -46,7 +46,7 @@ pub mod kind {
     pub const LISTEN: u8 = 0x05;
     /// up: and now they do not.
     pub const UNLISTEN: u8 = 0x06;
-    /// up: how many routed, chunk and GONE frames this link has brought me.
+    /// up: how many routed, chunk, GONE and WATCH frames this link has brought me.
     pub const ACK: u8 = 0x07;
     /// down: these of your messages have reached everyone they concern.
     pub const SETTLED: u8 = 0x08;
@@ -84,12 +84,15 @@ pub mod kind {
     pub const CHUNK: u8 = 0x18;
     /// up: I keep back what is for this node until it has room; forward nothing of mine to it.
     pub const SKIP: u8 = 0x19;
-    /// up: I wait for something of this node: tell me if it is not there, or no longer.
+    /// up: I wait for something of this node: tell me if it is not there, or no longer. down: has that node's question
+    /// reached you, or somebody who had your id before?
     pub const WATCH: u8 = 0x1A;
     /// both: where large bodies of mine can be read without a socket, if that can be done where you are.
     pub const OFFER: u8 = 0x1B;
     /// both: I read yours there from now on, or no longer.
     pub const ACCEPT: u8 = 0x1C;
+    /// up: it has not.
+    pub const UNHEARD: u8 = 0x1D;
 }
 
 /// The bits of a frame's second byte.

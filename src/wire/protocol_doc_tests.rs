@@ -2,8 +2,9 @@
 //! constants. The tests in JavaScript play the same dumps against a bridge.
 
 use super::control::{
-    Gone, Hello, Settled, Welcome, close_encoding, decode_about, decode_event, decode_name, decode_number, decode_peer,
-    decode_reject, put_about, put_bare, put_close, put_interest, put_name, put_number, put_peer, put_reject,
+    Gone, Hello, Settled, Watch, Welcome, close_encoding, decode_about, decode_event, decode_name, decode_number,
+    decode_peer, decode_reject, put_about, put_bare, put_close, put_interest, put_name, put_number, put_peer,
+    put_reject,
 };
 use super::frame::{
     CHUNK_HEAD_LEN, CHUNK_LEN, Encoding, Head, LENGTH_LEN, MAX_FRAME, MAX_ID, MAX_INLINE, MAX_NAME, PREAMBLE_LEN,
@@ -14,7 +15,7 @@ use crate::error::Code;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-const KINDS: [(u8, &str); 28] = [
+const KINDS: [(u8, &str); 29] = [
     (kind::HELLO, "HELLO"),
     (kind::WELCOME, "WELCOME"),
     (kind::REJECT, "REJECT"),
@@ -43,6 +44,7 @@ const KINDS: [(u8, &str); 28] = [
     (kind::WATCH, "WATCH"),
     (kind::OFFER, "OFFER"),
     (kind::ACCEPT, "ACCEPT"),
+    (kind::UNHEARD, "UNHEARD"),
 ];
 
 const FLAGS: [(u8, &str); 6] = [
@@ -113,7 +115,8 @@ fn written_again(frame: &RawFrame<'_>, out: &mut Vec<u8>) {
             let (slot, session, id) = decode_peer(payload).unwrap();
             put_peer(slot, session, id, out);
         }
-        kind::RESEND | kind::REPLAY | kind::SKIP | kind::WATCH => {
+        kind::WATCH | kind::UNHEARD => Watch::decode(payload).unwrap().encode(frame.kind, out),
+        kind::RESEND | kind::REPLAY | kind::SKIP => {
             let (seq, id) = decode_about(payload).unwrap();
             put_about(frame.kind, seq, id, out);
         }

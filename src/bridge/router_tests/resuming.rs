@@ -27,13 +27,13 @@ fn digits(told: &[String]) -> String {
 
 impl Bus {
     /// The link breaks, and the bridge knows it.
-    fn break_link(&mut self, driven: &mut Driven) {
+    pub(super) fn break_link(&mut self, driven: &mut Driven) {
         driven.client.disconnected();
         self.lose(driven.key);
     }
 
     /// On another link, with all that both sides have to say.
-    fn reconnect(&mut self, driven: &mut Driven) -> Vec<String> {
+    pub(super) fn reconnect(&mut self, driven: &mut Driven) -> Vec<String> {
         driven.key = self.connect();
         driven.client.connected();
         let mut told = self.carry(driven);

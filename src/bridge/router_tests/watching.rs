@@ -1,0 +1,129 @@
+//! Answers over a change of bridges: nobody waits for that of a process which is no more.
+
+use super::bus::{Bus, Driven, frames, hello_from, joining};
+use crate::bridge::router::Limits;
+use crate::node::sending::Letter;
+use crate::wire::control::Watch;
+use crate::wire::frame::{Encoding, kind};
+
+fn ask(driven: &mut Driven, node: &str) {
+    let target = driven.client.target(node, "e");
+    let (kind, encoding) = (kind::MESSAGE, Encoding::Json);
+    let letter = Letter { kind, target, encoding, ask: Some(0), correlation: 0, now: 0 };
+    driven.client.send_with(letter, |out| out.extend_from_slice(b"[1]")).unwrap();
+}
+
+fn bridges() -> [Bus; 3] {
+    [1, 2, 3].map(|epoch| Bus::with_epoch(Limits::default(), epoch))
+}
+
+/// a asks b, who gets it and does not answer, and the first bridge is gone.
+fn asked(first: &mut Bus) -> (Driven, Driven) {
+    let (mut a, mut b) = (first.drive("a", 1), first.drive("b", 2));
+    ask(&mut a, "b");
+    first.carry(&mut a);
+    assert!(first.carry(&mut b).iter().any(|told| told.contains("Delivery")));
+    first.carry(&mut a);
+    assert_eq!(a.client.pending(), 0);
+    [&mut a, &mut b].map(|driven| first.break_link(driven));
+    (a, b)
+}
+
+/// Both meet on another bridge, in either order; what a is told of its question.
+fn meet(bus: &mut Bus, a: &mut Driven, b: &mut Driven, a_first: bool) -> Vec<String> {
+    let mut told = Vec::new();
+    if a_first {
+        told.extend(bus.reconnect(a));
+    }
+    bus.reconnect(b);
+    if !a_first {
+        told.extend(bus.reconnect(a));
+    }
+    bus.carry(b);
+    told.extend(bus.carry(a));
+    told.retain(|told| told.contains("Failed"));
+    told
+}
+
+#[test]
+fn who_came_to_an_id_on_a_bridge_that_the_asker_missed_says_that_it_was_not_asked() {
+    for a_first in [true, false] {
+        let [mut first, mut second, mut third] = bridges();
+        let (mut a, _dead) = asked(&mut first);
+        let mut b = second.drive_as("b", 3, 8);
+        second.break_link(&mut b);
+        let told = meet(&mut third, &mut a, &mut b, a_first);
+        assert!(told.len() == 1 && told[0].contains("NodeLeft"), "{told:?}");
+    }
+}
+
+#[test]
+fn who_was_asked_is_waited_for_whatever_bridges_it_came_by() {
+    for a_first in [true, false] {
+        let [mut first, mut second, mut third] = bridges();
+        let (mut a, mut b) = asked(&mut first);
+        second.reconnect(&mut b);
+        second.break_link(&mut b);
+        assert_eq!(meet(&mut third, &mut a, &mut b, a_first), [""; 0]);
+    }
+}
+
+#[test]
+fn what_was_asked_before_the_first_message_that_came_was_asked_of_somebody_else() {
+    let [mut first, mut second, mut third] = bridges();
+    let (mut a, _dead) = asked(&mut first);
+    let mut b = second.drive_as("b", 3, 8);
+    second.break_link(&mut b);
+    // It gets a question, but that bridge ends before a learns that the other one is lost.
+    third.reconnect(&mut b);
+    a.key = third.connect();
+    a.client.connected();
+    third.carry(&mut a);
+    ask(&mut a, "b");
+    third.carry(&mut a);
+    third.carry(&mut b);
+    [&mut a, &mut b].map(|driven| third.break_link(driven));
+    let mut fourth = Bus::with_epoch(Limits::default(), 4);
+    let told = meet(&mut fourth, &mut a, &mut b, true);
+    assert!(told.len() == 1 && told[0].contains("NodeLeft"), "the second question is waited for: {told:?}");
+}
+
+#[test]
+fn nobody_ends_the_questions_of_others_to_others() {
+    let mut bus = Bus::new();
+    let (mut a, mut b) = (bus.drive("a", 1), bus.drive("b", 2));
+    ask(&mut a, "b");
+    bus.carry(&mut a);
+    let (mallory, c) = (bus.drive("mallory", 3), bus.drive("c", 4));
+    let unheard = |session| {
+        let mut frame = Vec::new();
+        Watch { seq: 9, oldest: 1, session, node: "a".into() }.encode(kind::UNHEARD, &mut frame);
+        frame
+    };
+    bus.say(mallory.key, &unheard(1));
+    assert_eq!(bus.carry(&mut a), [""; 0], "a never asked mallory");
+    bus.say(b.key, &unheard(7));
+    assert_eq!(bus.carry(&mut a), [""; 0], "another a, long ago");
+    bus.carry(&mut b);
+    bus.say(b.key, &unheard(1));
+    assert_eq!(bus.carry(&mut a).len(), 1);
+    bus.empty(&[a.key, b.key, mallory.key, c.key]);
+}
+
+#[test]
+fn a_question_about_a_question_is_said_again_until_it_has_come() {
+    let mut bus = Bus::new();
+    let (a, mut b) = (bus.drive("a", 1), bus.drive("b", 2));
+    let mut watch = Vec::new();
+    Watch { seq: 9, oldest: 1, session: 0, node: "b".into() }.encode(kind::WATCH, &mut watch);
+    bus.break_link(&mut b);
+    bus.say(a.key, &watch);
+    bus.reconnect(&mut b);
+    let gone = frames(&bus.hear_bytes(a.key, usize::MAX)).into_iter().filter(|heard| heard.kind == kind::GONE);
+    assert_eq!(gone.count(), 1, "b was away when it was asked");
+    let stranger = bus.connect();
+    bus.say(stranger, &joining(&hello_from(0, "simple")));
+    Watch { seq: 9, oldest: 1, session: 0, node: "simple".into() }.encode(kind::WATCH, &mut watch);
+    bus.say(a.key, &watch);
+    assert!(bus.hear(stranger).iter().all(|heard| heard.kind != kind::WATCH), "who keeps nothing is not asked");
+}
