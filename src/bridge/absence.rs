@@ -4,7 +4,8 @@ use super::link::{Link, LinkKey, Wire};
 use super::member::{Away, Departure, Member, MemberKey};
 use super::router::Router;
 use super::settling::InFlight;
-use crate::wire::control::Hello;
+use crate::error::Code;
+use crate::wire::control::{Gone, Hello};
 
 impl Router {
     /// The link is over and its node may come back: its place is kept. What it did not acknowledge is owed to it.
@@ -46,10 +47,10 @@ impl Router {
     /// `sender` keeps nothing, and something it said to `receiver` is lost.
     pub(super) fn tell_lost(&mut self, sender: MemberKey, receiver: MemberKey) {
         if self.is_member(sender) && self.members[receiver.place as usize].askers.remove(&sender) {
-            let (seq, node) =
-                (self.members[sender.place as usize].last_seq, self.members[receiver.place as usize].info.id.clone());
-            let code = crate::error::Code::NodeLeft;
-            self.tell_gone(sender, crate::wire::control::Gone { seq, code, delivered_only: false, node });
+            let seq = self.members[sender.place as usize].last_seq;
+            let Member { session, ref info, .. } = self.members[receiver.place as usize];
+            let (code, node) = (Code::NodeLeft, info.id.clone());
+            self.tell_gone(sender, Gone { seq, code, delivered_only: false, session, node });
         }
     }
 

@@ -171,7 +171,7 @@ impl Router {
                 self.counters.undeliverable.increment();
                 let seq = self.members[sender.place as usize].last_seq;
                 let code = Code::UnknownNode;
-                self.tell_gone(sender, Gone { seq, code, delivered_only: false, node: node.clone() });
+                self.tell_gone(sender, Gone { seq, code, delivered_only: false, session: 0, node: node.clone() });
             }
             for (watcher, watch) in watchers {
                 self.tell_watcher_gone(watcher, watch);

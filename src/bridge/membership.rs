@@ -127,13 +127,14 @@ impl Router {
     }
 
     fn tell_of_departure(&mut self, member: &Member, departure: Departure, senders: FxHashSet<MemberKey>) {
-        let node = &member.info.id;
+        let (code, session) = (Code::NodeLeft, member.session);
+        let gone = |seq| Gone { seq, code, delivered_only: false, session, node: member.info.id.clone() };
         for sender in senders.into_iter().filter(|&sender| self.is_member(sender)).collect::<Vec<_>>() {
             let seq = self.members[sender.place as usize].last_seq;
-            self.tell_gone(sender, Gone { seq, code: Code::NodeLeft, delivered_only: false, node: node.clone() });
+            self.tell_gone(sender, gone(seq));
         }
         for &reader in &member.unfinished {
-            self.tell_gone(reader, Gone { seq: 0, code: Code::NodeLeft, delivered_only: false, node: node.clone() });
+            self.tell_gone(reader, gone(0));
         }
         let reason = departure.as_str();
         self.announce("node:leave", format!("[{},\"{reason}\"]", member.info.to_json()), member.key);

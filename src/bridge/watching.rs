@@ -21,8 +21,8 @@ impl Router {
 
     /// Whoever was watched is not there.
     pub(super) fn tell_watcher_gone(&mut self, watcher: MemberKey, watch: Watch) {
-        let Watch { seq, node, .. } = watch;
-        self.tell_gone(watcher, Gone { seq, code: Code::NodeLeft, delivered_only: false, node });
+        let Watch { seq, session, node, .. } = watch;
+        self.tell_gone(watcher, Gone { seq, code: Code::NodeLeft, delivered_only: false, session, node });
     }
 
     /// `watcher` is told when `key`, of whom it waits for something, is gone, or is somebody else by now.
@@ -36,9 +36,9 @@ impl Router {
         asked.askers.insert(watcher);
         let (code, node) = (Code::NodeLeft, watch.node);
         if watch.session != 0 && watch.session != asked.session {
-            self.tell_gone(watcher, Gone { seq: 0, code, delivered_only: true, node });
+            self.tell_gone(watcher, Gone { seq: 0, code, delivered_only: true, session: watch.session, node });
         } else if asked.fresh && !fresh {
-            self.tell_gone(watcher, Gone { seq: watch.seq, code, delivered_only: true, node });
+            self.tell_gone(watcher, Gone { seq: watch.seq, code, delivered_only: true, session: 0, node });
         } else if watch.oldest != 0 && self.keeps(key) {
             // Both have been elsewhere, perhaps not at the same time: only it knows whether it was asked.
             self.tell(key, Own::Watch(asks));
@@ -53,7 +53,7 @@ impl Router {
             |key: &MemberKey| askers.contains(key) && self.members[key.place as usize].session == unheard.session;
         if let Some(asker) = asker.filter(waits) {
             let (seq, code, node) = (unheard.seq, Code::NodeLeft, info.id.clone());
-            self.tell_gone(asker, Gone { seq, code, delivered_only: true, node });
+            self.tell_gone(asker, Gone { seq, code, delivered_only: true, session: 0, node });
         }
     }
 }

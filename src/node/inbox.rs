@@ -23,8 +23,6 @@ pub struct Held {
     total: u64,
     /// What came of it is lost; it will be said again.
     lost: bool,
-    /// It was lost on a link before this one.
-    long_ago: bool,
 }
 
 /// A body gets room for no more than this before more of it has come: announcing costs nothing, memory does.
@@ -63,14 +61,13 @@ impl Inbox {
         Self { pool, queues, streams, waiting: 0, most_waiting, ignored }
     }
 
-    /// The link is gone: what was not whole will be said again, or its sender be called gone.
-    pub fn link_lost(&mut self) {
+    /// The link is gone: what was not whole will be said again, or its sender be called gone. Whoever keeps nothing says
+    /// nothing again; returns what waited behind that.
+    pub fn link_lost(&mut self) -> Vec<Held> {
         self.streams.clear();
         self.ignored.clear();
-        for held in self.queues.values_mut().flat_map(|queue| &mut queue.messages) {
-            held.lose();
-            held.long_ago = held.lost;
-        }
+        self.queues.values_mut().flat_map(|queue| &mut queue.messages).for_each(Held::lose);
+        self.gone(|sender| sender.session == 0)
     }
 
     /// Whether no sender has anything here: the common case, in which nothing need be looked up.
@@ -101,7 +98,7 @@ impl Inbox {
         }
         let sender = from.sender.clone().unwrap_or_else(|| Sender::new(from.text.clone(), 0));
         let body = self.pool.lease(0);
-        let held = Held { head, from, event, body, stream, left: total, total, lost: false, long_ago: false };
+        let held = Held { head, from, event, body, stream, left: total, total, lost: false };
         let key = Rc::as_ptr(&sender);
         let queue = self.queues.entry(key).or_insert_with(|| Queue { sender, messages: VecDeque::new() });
         match queue.place(held.head.seq) {
@@ -139,7 +136,7 @@ impl Inbox {
                 copy
             }
         };
-        let held = Held { head, from, event, body, stream: 0, left: 0, total: 0, lost: false, long_ago: false };
+        let held = Held { head, from, event, body, stream: 0, left: 0, total: 0, lost: false };
         self.waiting += held.weight();
         match place {
             // It had begun to come in chunks, and now comes at once.
@@ -219,17 +216,16 @@ impl Inbox {
         if queue.messages.len() < before { self.release(key) } else { Vec::new() }
     }
 
-    /// The sender is gone: what it had begun and lost will not be said again; if somebody else has its id by now, only
-    /// what was lost `long_ago` was its. Returns what waited for that.
-    pub fn gone(&mut self, long_ago: bool, is_gone: impl Fn(&Sender) -> bool) -> Vec<Held> {
+    /// A sender is gone: what it had begun and lost will not be said again. Returns what waited for that.
+    pub fn gone(&mut self, is_gone: impl Fn(&Sender) -> bool) -> Vec<Held> {
         let gone = self.queues.iter().filter(|(_, queue)| is_gone(&queue.sender));
         let gone: Vec<Key> = gone.map(|(&key, _)| key).collect();
-        gone.into_iter().flat_map(|key| self.forget_lost(key, long_ago)).collect()
+        gone.into_iter().flat_map(|key| self.forget_lost(key)).collect()
     }
 
-    fn forget_lost(&mut self, key: Key, long_ago: bool) -> Vec<Held> {
+    fn forget_lost(&mut self, key: Key) -> Vec<Held> {
         if let Some(queue) = self.queues.get_mut(&key) {
-            queue.messages.retain(|held| !held.lost || (long_ago && !held.long_ago));
+            queue.messages.retain(|held| !held.lost);
         }
         self.release(key)
     }

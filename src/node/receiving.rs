@@ -207,7 +207,7 @@ impl Client {
 
     /// Somebody is gone: what went to it, up to a number, is lost, and what it had begun to say.
     fn gone(&mut self, gone: &Gone) -> Result<()> {
-        let Gone { seq, code, delivered_only, ref node } = *gone;
+        let Gone { seq, code, delivered_only, session, ref node } = *gone;
         if let Some(to) = self.destinations.find(node) {
             to.forget_terms();
         }
@@ -227,10 +227,9 @@ impl Client {
         if !delivered_only {
             self.lose_all_to(node, seq, code);
         }
-        self.inbox
-            .gone(delivered_only, |sender| *sender.id == **node)
-            .into_iter()
-            .try_for_each(|held| self.release(held))
+        let ends = |begun: u64| if session == 0 { !delivered_only } else { begun == session };
+        let released = self.inbox.gone(|sender| *sender.id == **node && ends(sender.session));
+        released.into_iter().try_for_each(|held| self.release(held))
     }
 
     fn lose_all_to(&mut self, node: &str, last: u64, code: Code) {

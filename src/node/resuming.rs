@@ -51,7 +51,10 @@ impl Client {
         self.greeting.clear(&mut self.spares);
         self.reader = FrameReader::default();
         self.names = IncomingNames::default();
-        self.inbox.link_lost();
+        for held in self.inbox.link_lost() {
+            // A refusal that cannot be read ends nothing.
+            drop(self.release(held));
+        }
         (self.received, self.acknowledged, self.fetched) = (0, 0, 0);
         if !greeted {
             return;
@@ -79,7 +82,7 @@ impl Client {
         let before = self.own.session;
         if before != welcome.epoch {
             self.own = Sender::new("".into(), welcome.epoch);
-            let released = self.inbox.gone(false, |sender| sender.id.is_empty() && sender.session != welcome.epoch);
+            let released = self.inbox.gone(|sender| sender.id.is_empty() && sender.session != welcome.epoch);
             released.into_iter().try_for_each(|held| self.release(held))?;
         }
         if let Some(lane) = &mut self.lane {

@@ -166,13 +166,14 @@ impl Settled {
 /// A node that was sent something is gone, or nobody has that id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
-    /// The sender's last message that may have gone to it; later ones go to whoever has the id now. 0: none of them, but
-    /// what it had begun to say will not be ended.
+    /// The sender's last message that may have gone to it; later ones go to whoever has the id now.
     pub seq: u64,
     /// Why: `NodeLeft` or `UnknownNode`.
     pub code: Code,
     /// Whether only questions that had reached it are lost: whoever has its id now gets the others.
     pub delivered_only: bool,
+    /// What this session of it had begun to say will not be ended. 0: nor what any other had, unless `delivered_only`.
+    pub session: u64,
     /// Its id.
     pub node: String,
 }
@@ -183,6 +184,7 @@ impl Gone {
         encode_with(kind::GONE, 0, out, |out| {
             out.extend_from_slice(&self.seq.to_le_bytes());
             out.extend_from_slice(&[self.code as u8, u8::from(self.delivered_only)]);
+            out.extend_from_slice(&self.session.to_le_bytes());
             put_text(&self.node, out);
         });
     }
@@ -194,6 +196,7 @@ impl Gone {
             seq: fields.u64()?,
             code: Code::from_wire(fields.u8()?),
             delivered_only: fields.u8()? != 0,
+            session: fields.u64()?,
             node: fields.text(MAX_ID)?.to_owned(),
         })
     }

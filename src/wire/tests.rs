@@ -165,7 +165,7 @@ proptest! {
         let bytes = payload(kind::SETTLED, |out| settled.encode(out));
         prop_assert_eq!(Settled::decode(&bytes), Ok(settled));
         prop_assert!((0..bytes.len()).all(|cut| Settled::decode(&bytes[..cut]).is_err()));
-        let gone = Gone { seq: a, code: Code::NodeLeft, delivered_only: a % 2 == 0, node };
+        let gone = Gone { seq: a, code: Code::NodeLeft, delivered_only: a % 2 == 0, session: d, node };
         let bytes = payload(kind::GONE, |out| gone.encode(out));
         prop_assert_eq!(Gone::decode(&bytes), Ok(gone));
         prop_assert!((0..bytes.len()).all(|cut| Gone::decode(&bytes[..cut]).is_err()));
