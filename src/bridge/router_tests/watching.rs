@@ -1,10 +1,11 @@
 //! Answers over a change of bridges: nobody waits for that of a process which is no more.
 
-use super::bus::{Bus, Driven, frames, hello_from, joining};
+use super::bus::{Bus, Driven, chunk, frames, head, hello_from, joining, name, opening, routed};
 use crate::bridge::router::Limits;
+use crate::error::Code;
 use crate::node::sending::Letter;
-use crate::wire::control::Watch;
-use crate::wire::frame::{Encoding, kind};
+use crate::wire::control::{Gone, Watch, put_peer};
+use crate::wire::frame::{Encoding, Head, kind};
 
 fn ask(driven: &mut Driven, node: &str) {
     let target = driven.client.target(node, "e");
@@ -131,4 +132,41 @@ fn a_question_about_a_question_is_said_again_until_it_has_come() {
     Watch { seq: 9, oldest: 1, session: 0, node: "simple".into() }.encode(kind::WATCH, &mut watch);
     bus.say(a.key, &watch);
     assert!(bus.hear(stranger).iter().all(|heard| heard.kind != kind::WATCH), "who keeps nothing is not asked");
+}
+
+/// A bridge says this to a node; what its program is told of it.
+fn hear(driven: &mut Driven, said: &[Vec<u8>]) -> Vec<String> {
+    let mut frames = driven.client.frames(said.concat().into()).expect("frames");
+    let mut told = Vec::new();
+    while let Some(frame) = frames.next() {
+        let event = driven.client.handle_frame(&frame).expect("frames that a bridge may send");
+        told.extend(event.map(|event| format!("{event:?}")));
+        told.extend(std::iter::from_fn(|| driven.client.poll_event()).map(|event| format!("{event:?}")));
+    }
+    told.retain(|told| told.starts_with("Delivery"));
+    told
+}
+
+/// Slot `slot` is b in this session.
+fn peer(slot: u16, session: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put_peer(slot, session, "b", &mut bytes);
+    bytes
+}
+
+#[test]
+fn what_one_session_had_begun_ends_without_what_another_has() {
+    let [mut first, mut second, _] = bridges();
+    let mut a = first.drive("a", 1);
+    let from = |peer, seq| Head { peer, event: 3, ..head(kind::MESSAGE, 0, seq) };
+    let begun = |peer| [opening(from(peer, 1), peer.into(), 9), routed(from(peer, 2), b"[2]")].concat();
+    assert_eq!(hear(&mut a, &[peer(1, 2), peer(2, 3), name(3, "e"), begun(1), begun(2)]), [""; 0]);
+    first.break_link(&mut a);
+    second.reconnect(&mut a);
+    let mut gone = Vec::new();
+    let (code, node) = (Code::NodeLeft, "b".to_owned());
+    Gone { seq: 0, code, delivered_only: true, session: 2, node }.encode(&mut gone);
+    assert_eq!(hear(&mut a, &[gone]).len(), 1, "what waited behind what the dead one had begun");
+    let again = [peer(1, 3), peer(2, 9), name(3, "e"), begun(1), chunk(1, 0, b"[1234567]")];
+    assert_eq!(hear(&mut a, &again).len(), 2, "what the other had begun, and what waits behind it");
 }
