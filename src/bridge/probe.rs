@@ -33,6 +33,11 @@ impl Router {
         self.members.iter().map(|(_, member)| member.info.id.clone()).collect()
     }
 
+    /// Who has come, while nodes of another bridge are expected.
+    pub fn expected(&self) -> Option<BTreeSet<String>> {
+        self.grace.is_some().then(|| self.ids())
+    }
+
     /// Who owes what to whom, for people to read.
     pub fn debts(&self) -> Vec<String> {
         let members = self.members.iter().filter(|(_, member)| !member.owed.is_empty());

@@ -1,6 +1,6 @@
 //! A bridge of the simulation: a router, driven as `bridge::server` drives it, and a program that hosts it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -74,9 +74,10 @@ impl Bridge {
         }
         let rejected = self.counters.rejected.get();
         let on_the_bus = self.router.link(cable.key).member.is_some();
+        let expected = self.router.expected();
         self.router.handle_input(cable.key, input, now);
         // A peer of the original's wire goes on talking when its name is refused.
-        self.note_departures(ledger);
+        self.note_departures(expected, ledger);
         let fair = self.counters.rejected.get() == rejected || !on_the_bus;
         assert!(fair, "all nodes speak the protocol");
         self.wake(cables);
@@ -133,12 +134,17 @@ impl Bridge {
         if !self.router.needs_ticks() {
             return;
         }
+        let expected = self.router.expected();
         self.router.tick(now);
-        self.note_departures(ledger);
+        self.note_departures(expected, ledger);
         self.wake(cables);
     }
 
-    fn note_departures(&mut self, ledger: &mut Ledger) {
+    /// `came`: of the nodes of another bridge that were expected until now.
+    fn note_departures(&mut self, came: Option<BTreeSet<String>>, ledger: &mut Ledger) {
+        if let Some(came) = came.filter(|_| self.router.expected().is_none()) {
+            ledger.given_up_but(&came);
+        }
         while let Some(event) = self.router.poll_event() {
             if let Event::Left(info, Departure::Cut | Departure::TimedOut) = &event {
                 ledger.given_up(&info.id);

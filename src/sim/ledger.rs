@@ -117,6 +117,13 @@ impl Ledger {
         }
     }
 
+    /// A bridge has told everybody that of the nodes there were before, only these have come.
+    pub fn given_up_but(&mut self, came: &BTreeSet<String>) {
+        for life in self.lives.iter_mut().filter(|life| life.alive && !came.contains(&life.id)) {
+            life.given_up = true;
+        }
+    }
+
     /// It says goodbye: nobody need reach it any more.
     pub fn leaves(&mut self, life: usize) {
         self.lives[life].excused = usize::MAX;
@@ -243,11 +250,7 @@ impl Ledger {
             Code::Timeout => asked.deadline.is_some_and(|deadline| deadline <= now),
             Code::NoListener | Code::NoMethod => asked.refused,
             // Of a call the bridge itself is the receiver, which is not here.
-            Code::NodeLeft | Code::UnknownNode => {
-                let asker = &self.lives[message.sender];
-                let given_up = asker.given_up || asker.excused > asked.message;
-                given_up || message.to.is_empty() || self.may_be_missing(asked.message)
-            }
+            Code::NodeLeft | Code::UnknownNode => message.to.is_empty() || self.may_be_missing(asked.message),
             Code::TooLarge => true,
             Code::QueueFull => true,
             _ => false,
@@ -280,8 +283,10 @@ impl Ledger {
     /// Whether there is nobody with that id who was there all the time.
     fn may_be_missing(&self, number: usize) -> bool {
         let Message { to, sender, .. } = &self.messages[number];
-        // For whoever keeps nothing, what does not find its receiver at once is lost.
-        if !self.lives[*sender].native {
+        let Life { native, given_up, excused, .. } = self.lives[*sender];
+        // For whoever keeps nothing, what does not find its receiver at once is lost. And when a sender was given up, its
+        // receivers did not wait for what was missing of it: if that comes after what was said later, they refuse it.
+        if !native || given_up || excused > number {
             return true;
         }
         !(0..self.lives.len()).any(|life| self.lives[life].id == *to && self.is_steady(life, number))
@@ -328,7 +333,9 @@ impl Ledger {
             }
             _ => Vec::new(),
         };
-        let excuse = too_large || reported.is_some();
+        // Nobody is told what became of a question that was taken back.
+        let untold = message.ask.is_some_and(|ask| self.asks[ask].dropped) && self.may_be_missing(number);
+        let excuse = too_large || reported.is_some() || untold;
         assert!(missing.is_empty() || excuse, "message {number} never reached {missing:?}: {message:?}");
         let told = reported.is_some() || message.ask.is_some() || too_large;
         let arrived =
