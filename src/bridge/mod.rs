@@ -1,6 +1,7 @@
 //! The bridge: a pure router, and the thread that drives it.
 
 mod absence;
+mod alertness;
 mod collecting;
 pub mod command;
 pub mod counters;

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
+use super::alertness::{Alertness, Expectation};
 use super::command::{Command, HostEvent, Roster};
 use super::counters::Counters;
 use super::host::Event;
@@ -78,8 +79,8 @@ fn run(
     let host: Rc<dyn Fn(HostEvent)> = Rc::new(host);
     match runtime {
         Ok(runtime) => {
-            let router = Router::new(limits, random(), std::process::id(), counters);
-            let server = Rc::new(Server::new(router, roster, host.clone()));
+            let router = Router::new(limits, random(), std::process::id(), counters.clone());
+            let server = Rc::new(Server::new(router, (roster, counters), host.clone()));
             LocalSet::new().block_on(&runtime, server.serve(listener, orders));
         }
         Err(error) => host(HostEvent::Trouble(Error::io(&error, "starting the runtime of", "the bridge"))),
@@ -104,6 +105,8 @@ struct Server {
     host: Rc<dyn Fn(HostEvent)>,
     ticking: Cell<bool>,
     time_matters: Notify,
+    alertness: Alertness,
+    counters: Arc<Counters>,
     all_closed: Notify,
 }
 
@@ -117,6 +120,7 @@ struct LinkIo {
     deaf: Cell<bool>,
     /// Whether it has ever been full: then its kernel buffers are large.
     busy: Cell<bool>,
+    expectation: Rc<Expectation>,
     /// Whether the other side is on the bus and has told its process.
     named: Cell<bool>,
     /// That process, where the system tells.
@@ -124,7 +128,7 @@ struct LinkIo {
 }
 
 impl Server {
-    fn new(router: Router, roster: Roster, host: Rc<dyn Fn(HostEvent)>) -> Self {
+    fn new(router: Router, (roster, counters): (Roster, Arc<Counters>), host: Rc<dyn Fn(HostEvent)>) -> Self {
         Self {
             router: RefCell::new(router),
             links: RefCell::default(),
@@ -135,6 +139,8 @@ impl Server {
             host,
             ticking: Cell::new(false),
             time_matters: Notify::new(),
+            alertness: Alertness::default(),
+            counters,
             all_closed: Notify::new(),
         }
     }
@@ -147,6 +153,8 @@ impl Server {
         if listener.succeeds() {
             self.router.borrow_mut().succeed(self.now());
         }
+        let alert = self.clone();
+        tokio::task::spawn_local(async move { alert.alertness.stay().await });
         let mut path_check = tokio::time::interval(PATH_CHECK);
         let mut path_lost = false;
         loop {
@@ -193,6 +201,7 @@ impl Server {
             over: Cell::new(false),
             deaf: Cell::new(false),
             busy: Cell::new(false),
+            expectation: Rc::default(),
             named: Cell::new(false),
             process: Cell::new(None),
         });
@@ -243,7 +252,9 @@ impl Server {
         match io.stream.try_read_buf(buffer.bytes_mut()) {
             Ok(0) => io.over.set(true),
             Ok(_) => {
+                let before = self.counters.delivered.get();
                 self.router.borrow_mut().handle_input(key, buffer.freeze(), self.now());
+                self.alertness.carried(self.counters.delivered.get() - before, &io.expectation);
                 if !io.named.get()
                     && let Some(pid) = self.router.borrow().pid_of(key)
                 {
