@@ -91,6 +91,12 @@ impl Inbox {
         self.queues.values().filter(awaited).map(|queue| &queue.sender)
     }
 
+    /// The number of the first message of that sender that waits here; it has come, even if it is not delivered yet.
+    pub fn first_of(&self, id: &str, session: u64) -> Option<u64> {
+        let of_it = |queue: &&Queue| *queue.sender.id == *id && queue.sender.session == session;
+        self.queues.values().find(of_it)?.messages.front().map(|held| held.head.seq)
+    }
+
     /// A large message begins.
     pub fn open(&mut self, head: Head, (from, event): (Name, Name), stream: u32, total: u64) -> Result<()> {
         if total == 0 || self.streams.contains_key(&stream) || self.ignored.contains_key(&stream) {

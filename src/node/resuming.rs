@@ -141,7 +141,10 @@ impl Client {
 
     /// Somebody waits for an answer to what somebody who had our id before may have got.
     pub(super) fn watched(&mut self, watch: Watch) {
-        let first = self.senders.first_of(&watch.node.as_str().into(), watch.session);
+        let Watch { session, ref node, .. } = watch;
+        // What waits for the rest of a large message is acknowledged, and not noted yet.
+        let waits = self.inbox.first_of(node, session);
+        let first = self.senders.first_of(&node.as_str().into(), session).into_iter().chain(waits).min();
         let seq = match first {
             None => watch.seq,
             Some(first) if first > watch.oldest => first - 1,

@@ -301,7 +301,7 @@ impl Bus {
     }
 }
 
-fn take(client: &mut Client) -> Vec<u8> {
+pub fn take(client: &mut Client) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let mut slices = [std::io::IoSlice::new(&[]); MAX_SLICES];

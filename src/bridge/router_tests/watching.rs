@@ -1,6 +1,6 @@
 //! Answers over a change of bridges: nobody waits for that of a process which is no more.
 
-use super::bus::{Bus, Driven, chunk, frames, head, hello_from, joining, name, opening, routed};
+use super::bus::{Bus, Driven, chunk, frames, head, hello_from, joining, name, opening, routed, take};
 use crate::bridge::router::Limits;
 use crate::error::Code;
 use crate::node::sending::Letter;
@@ -169,4 +169,23 @@ fn what_one_session_had_begun_ends_without_what_another_has() {
     assert_eq!(hear(&mut a, &[gone]).len(), 1, "what waited behind what the dead one had begun");
     let again = [peer(1, 3), peer(2, 9), name(3, "e"), begun(1), chunk(1, 0, b"[1234567]")];
     assert_eq!(hear(&mut a, &again).len(), 2, "what the other had begun, and what waits behind it");
+}
+
+#[test]
+fn what_waits_behind_a_large_message_has_come() {
+    let [mut first, ..] = bridges();
+    let mut a = first.drive("a", 1);
+    let from = |seq| Head { peer: 1, event: 2, ..head(kind::MESSAGE, 0, seq) };
+    let watch = |oldest| {
+        let mut bytes = Vec::new();
+        Watch { seq: 9, oldest, session: 2, node: "b".into() }.encode(kind::WATCH, &mut bytes);
+        bytes
+    };
+    let said = [peer(1, 2), name(2, "e"), opening(from(5), 1, 9), routed(from(6), b"[6]")];
+    assert_eq!(hear(&mut a, &said), [""; 0]);
+    for (oldest, answers) in [(6, false), (5, false), (4, true)] {
+        hear(&mut a, &[watch(oldest)]);
+        let unheard = frames(&take(&mut a.client)).into_iter().filter(|said| said.kind == kind::UNHEARD);
+        assert_eq!(unheard.count() == 1, answers, "question {oldest}");
+    }
 }
