@@ -9,11 +9,8 @@ use super::router::Router;
 use super::routing::watched;
 use super::settling::{Broadcast, InFlight};
 use super::symbols::Symbol;
-use crate::wire::frame::{Encoding, Head, MAX_INLINE, RawFrame, flag, kind};
+use crate::wire::frame::{Head, MAX_INLINE, RawFrame, kind};
 use crate::wire::reader::Arrived;
-
-/// Flags of the messages that runs are made of: small ones, which are forwarded as they are.
-const PLAIN: u8 = flag::ASK | (Encoding::BITS << flag::ENCODING_SHIFT);
 
 /// The messages being forwarded alike. It lasts while nothing else is looked at: then nothing that routing depends on
 /// can change, but for the room that receivers have.
@@ -54,7 +51,7 @@ struct Receiver {
 impl Likeness {
     fn of(raw: &RawFrame<'_>) -> Option<Self> {
         let RawFrame { kind, flags, payload } = *raw;
-        let may_run = matches!(kind, kind::MESSAGE | kind::BROADCAST | kind::REPLY) && flags & !PLAIN == 0;
+        let may_run = matches!(kind, kind::MESSAGE | kind::BROADCAST | kind::REPLY) && raw.is_plain();
         Some(Self { kind, flags, names: *payload.first_chunk()? }).filter(|_| may_run)
     }
 }

@@ -15,9 +15,6 @@ use crate::wire::reader::Arrived;
 const WAITED_FROM: u16 = MAX_SLOT + 1;
 const WAITED_EVENT: u16 = MAX_SLOT + 2;
 
-/// Flags of messages that are just delivered.
-const PLAIN: u8 = flag::ASK | (Encoding::BITS << flag::ENCODING_SHIFT);
-
 /// A MESSAGE or BROADCAST; slots as named before, 0 the bridge.
 #[derive(Debug)]
 pub struct Delivery<'a> {
@@ -40,11 +37,11 @@ impl<'a> Delivery<'a> {
 impl Client {
     /// The commonest frame: a small message of another node, which is news, while nothing waits. `None`: it is another,
     /// and nothing was done.
-    // Here and below a call would return this through memory, which takes longer than the rest.
+    // A call would return this through memory, which takes longer than the rest.
     #[inline(always)]
     pub fn plain_delivery<'a>(&mut self, frame: &Arrived<'a>) -> Option<Delivery<'a>> {
         let raw = &frame.raw;
-        if !matches!(raw.kind, kind::MESSAGE | kind::BROADCAST) || raw.flags & !PLAIN != 0 || !self.inbox.is_empty() {
+        if !matches!(raw.kind, kind::MESSAGE | kind::BROADCAST) || !raw.is_plain() || !self.inbox.is_empty() {
             return None;
         }
         let (head, body) = Head::decode(raw).ok()?;
@@ -57,6 +54,7 @@ impl Client {
         Some(Delivery::new(head, Payload::Borrowed(body)))
     }
 
+    /// Any other message, reply or refusal.
     pub(super) fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
         if !self.inbox.is_empty() {
             self.pass_over(&head)?;

@@ -234,6 +234,12 @@ pub struct RawFrame<'a> {
 }
 
 impl<'a> RawFrame<'a> {
+    /// Whether its flags say no more than whether a reply is wanted and how the body is to be read: a small message of a
+    /// node's, as most are.
+    pub const fn is_plain(&self) -> bool {
+        self.flags & !(flag::ASK | Encoding::BITS << flag::ENCODING_SHIFT) == 0
+    }
+
     /// The first frame of `input` and how many bytes it takes; `None`: more bytes are needed.
     ///
     /// # Errors
