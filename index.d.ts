@@ -499,7 +499,10 @@ export class Node extends TypedEmitter<NodeEvents> {
    * a quarter of `maxPending` its senders wait. `events.on(node, event, { highWaterMark, lowWaterMark })` calls both.
    */
   pause(): this;
-  /** Emits what was put aside, in order, unless a listener pauses again; then goes on. */
+  /**
+   * Emits what was put aside, in order, unless a listener pauses again; then goes on. It begins after the current tick,
+   * and lets the event loop go round every few milliseconds.
+   */
   resume(): this;
 
   /** Keeps the process alive while connected: the default. */

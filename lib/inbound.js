@@ -2,6 +2,7 @@
 
 // What a node is told: calls of the native side become events, replies and notices.
 
+const { Aside } = require('./aside.js');
 const { rethrow } = require('./calls.js');
 const { RESERVED_EVENTS, fromNative } = require('./errors.js');
 const { Presence } = require('./presence.js');
@@ -25,9 +26,8 @@ class Inbound {
   #acknowledging = false;
   #lastKey = -1;
   #lastReply = null;
-  /** What came while the program had paused, in order; null while it has not. */
-  #aside = null;
-  #asideBytes = 0;
+  /** What came while the program had paused. */
+  #aside = new Aside((message) => this.#deliverLate(message), () => this.#notices.asideEmitted());
   /** Who is on the bus, while anybody listens for it. */
   presence = new Presence((event, ...args) => this.#tell(event, args));
 
@@ -62,51 +62,53 @@ class Inbound {
     const kind = head & 3;
     if (kind === DISPATCH.NOTICE) this.#notice(head >> 3, correlation, body);
     else if (kind === DISPATCH.REPLY) this.#reply(head, correlation, body);
+    else if (this.#aside.active) this.#putAside(head, correlation, body);
     else this.#deliver(head, correlation, body);
   };
 
   /** Puts what comes from others aside until `resume`. */
   pause() {
-    this.#aside ??= [];
+    this.#aside.pause();
+  }
+
+  /** Emits what was put aside, in order and in turns of its own, unless a listener pauses again. */
+  resume() {
+    this.#aside.resume();
   }
 
   /** Bytes that were put aside, roughly. */
   get asideBytes() {
-    return this.#asideBytes;
+    return this.#aside.bytes;
   }
 
-  /** Delivers what was put aside, in order, unless a listener pauses again. Returns whether all of it is delivered. */
-  resume() {
-    const aside = this.#aside;
-    this.#aside = null;
-    while (aside?.length > 0 && this.#aside === null) {
-      const { names, head, correlation, body } = aside.shift();
-      this.#asideBytes -= weightOf(body);
-      this.#deliverAs(names, head, correlation, body);
-    }
-    if (this.#aside !== null) this.#aside = aside.concat(this.#aside);
-    return this.#aside === null;
+  /** What was put aside is not emitted any more. */
+  end() {
+    this.#aside.end();
   }
 
   /** Delivers something under the names that its slots stood for when it came. */
-  #deliverAs([from, event], head, correlation, body) {
+  #deliverLate({ from, event, head, correlation, body }) {
     const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
-    const now = [this.#names[fromSlot], this.#names[eventSlot]];
-    this.#lastKey = -1;
-    [this.#names[fromSlot], this.#names[eventSlot]] = [from, event];
+    const [fromNow, eventNow] = [this.#names[fromSlot], this.#names[eventSlot]];
+    if (from === fromNow && event === eventNow) return this.#deliver(head, correlation, body);
+    this.#rename(fromSlot, from, eventSlot, event);
     this.#deliver(head, correlation, body);
-    [this.#names[fromSlot], this.#names[eventSlot]] = now;
+    this.#rename(fromSlot, fromNow, eventSlot, eventNow);
+  }
+
+  #rename(fromSlot, from, eventSlot, event) {
+    this.#names[fromSlot] = from;
+    this.#names[eventSlot] = event;
     this.#lastKey = -1;
   }
 
+  #putAside(head, correlation, body) {
+    const [from, event] = [this.#names[(head >> 5) & 0xfff], this.#names[(head >> 17) & 0xfff]];
+    this.#aside.add({ from, event, head, correlation, body });
+    this.#notices.putAside();
+  }
+
   #deliver(head, correlation, body) {
-    if (this.#aside !== null) {
-      const names = [this.#names[(head >> 5) & 0xfff], this.#names[(head >> 17) & 0xfff]];
-      this.#aside.push({ names, head, correlation, body });
-      this.#asideBytes += weightOf(body);
-      this.#notices.putAside();
-      return;
-    }
     // Most messages are like the one before: from the same node, of the same event, with no reply wanted.
     const key = head & WHO_AND_WHAT;
     if (key !== this.#lastKey && !this.#recognize(key, head, correlation, body)) return;
@@ -232,11 +234,6 @@ class Inbound {
       case NOTICE.ENDED: return this.#notices.ended(decode(correlation, body));
     }
   }
-}
-
-/** What a message takes while it waits. */
-function weightOf(body) {
-  return body.length + 64;
 }
 
 function errorOf(json) {

@@ -169,7 +169,6 @@ class Node extends EventEmitter {
 
   resume() {
     this.#inbound.resume();
-    if (this.#holdsBack && this.#inbound.asideBytes <= this.#options.maxPending / 8) this.#holdBack(false);
     return this;
   }
 
@@ -327,6 +326,9 @@ class Node extends EventEmitter {
       putAside: () => {
         if (!this.#holdsBack && this.#inbound.asideBytes > this.#options.maxPending / 4) this.#holdBack(true);
       },
+      asideEmitted: () => {
+        if (this.#holdsBack && this.#inbound.asideBytes <= this.#options.maxPending / 8) this.#holdBack(false);
+      },
       undeliverable: (detail) => this.emit('undeliverable', detail),
     };
   }
@@ -366,6 +368,7 @@ class Node extends EventEmitter {
     if (flush) this.#flush();
     this.#calls.settleAll(error);
     this.#native.close(error.message);
+    this.#inbound.end();
     this.#tie.end();
     const handedOver = this.#connection.end();
     forgetLastWords(this.#lastWords);
