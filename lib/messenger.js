@@ -3,13 +3,12 @@
 // What a node says: arguments become a body, a target becomes a number, and one native call sends them.
 
 const { abortError, fromNative } = require('./errors.js');
-const { checkEvent, checkMethod, parseTarget } = require('./options.js');
+const { checkEvent, checkMethod } = require('./options.js');
 const { outcomeOf } = require('./reply.js');
+const { Targets } = require('./targets.js');
 const { needsPacking, pack, packClone, stringify } = require('./values.js');
 const { ENCODING, FORM, KIND, REFUSALS, RETRY } = require('./wire.js');
 
-/** Targets remembered on both sides; names come in few kinds, and a program that makes them up must not grow. */
-const MAX_TARGETS = 4096;
 /** No reply is wanted. */
 const NONE = -1;
 
@@ -20,19 +19,16 @@ class Messenger {
   #send;
   #sendParts;
   #flush;
-  #targets = new Map();
+  #targets;
   #flushing = false;
   #undeliverable;
-  #forgetTargets = () => {
-    this.#targets.clear();
-    this.#native.clearTargets();
-  };
   /** Whether to wait for 'drain'; kept here because senders ask after every message. */
   needDrain = false;
 
   /** `undeliverable(target, event, error)` hears of messages that nobody waits for. */
   constructor(native, functions, calls, { serialization }, undeliverable) {
     this.#native = native;
+    this.#targets = new Targets(native, (forget) => process.nextTick(forget));
     this.#calls = calls;
     this.#advanced = serialization === 'advanced';
     this.#send = functions.send;
@@ -46,41 +42,41 @@ class Messenger {
 
   /** A directed event; `callback` may be undefined. */
   publish(target, args, callback, timeout, signal) {
-    const number = this.#targets.get(target) ?? this.#addTarget(target, parseTarget(target));
+    const number = this.#targets.directed(target);
     if (callback === undefined) this.#post(KIND.MESSAGE, number, args, target);
     else this.#ask(KIND.MESSAGE, number, args, callbackOf(callback), timeout, signal);
   }
 
   request(target, args, timeout, signal) {
-    const number = this.#targets.get(target) ?? this.#addTarget(target, parseTarget(target));
+    const number = this.#targets.directed(target);
     return this.#promise(KIND.MESSAGE, number, args, timeout, signal);
   }
 
   broadcast(event, args) {
     checkEvent(event);
-    this.#post(KIND.BROADCAST, this.#eventTarget(event), args, event);
+    this.#post(KIND.BROADCAST, this.#targets.event(event), args, event);
   }
 
   rpc(method, args, callback, timeout, signal) {
     checkMethod(method);
-    const number = this.#eventTarget(method);
+    const number = this.#targets.method(method);
     if (callback === undefined) this.#post(KIND.RPC, number, args, method);
     else this.#ask(KIND.RPC, number, args, callbackOf(callback), timeout, signal);
   }
 
   call(method, args, timeout, signal) {
     checkMethod(method);
-    return this.#promise(KIND.RPC, this.#eventTarget(method), args, timeout, signal);
+    return this.#promise(KIND.RPC, this.#targets.method(method), args, timeout, signal);
   }
 
   /** Who is on the bus. */
   roster(timeout) {
-    return this.#promise(KIND.ROSTER, this.#eventTarget(''), [], timeout);
+    return this.#promise(KIND.ROSTER, this.#targets.method(''), [], timeout);
   }
 
   /** A reply to the request `correlation` of node `to`. */
   reply(to, correlation, args) {
-    const refused = this.#transmit(KIND.REPLY, this.#nodeTarget(to, ''), correlation, args);
+    const refused = this.#transmit(KIND.REPLY, this.#targets.node(to, ''), correlation, args);
     if (refused >= 0) return;
     // Whoever waits is told why, at once.
     const { code, message } = this.#refusal(refused);
@@ -89,7 +85,7 @@ class Messenger {
 
   /** Tells `to` that its message reached nobody. */
   refuse(to, event, correlation, code, text) {
-    this.#native.refuse(this.#nodeTarget(to, event), correlation, code, text);
+    this.#native.refuse(this.#targets.node(to, event), correlation, code, text);
     this.scheduleFlush();
   }
 
@@ -180,23 +176,6 @@ class Messenger {
   #refusal(result) {
     const [code, text] = REFUSALS.get(-result) ?? ['ERR_INTERNAL', () => 'the native side refused'];
     return fromNative(code, text(this.#native));
-  }
-
-  #eventTarget(event) {
-    return this.#targets.get(event) ?? this.#addTarget(event, { node: '', event });
-  }
-
-  #nodeTarget(node, event) {
-    const target = `${node}:${event}`;
-    return this.#targets.get(target) ?? this.#addTarget(target, { node, event });
-  }
-
-  #addTarget(target, { node, event }) {
-    // Not at once: a toJSON() may send too, between a message's target and its body.
-    if (this.#targets.size === MAX_TARGETS) process.nextTick(this.#forgetTargets);
-    const number = this.#native.target(node, event);
-    this.#targets.set(target, number);
-    return number;
   }
 }
 

@@ -88,6 +88,7 @@ function parseCallOptions(options) {
 const MAX_REMEMBERED = 1024;
 const targets = new Map();
 const events = new Set();
+const methods = new Set();
 
 /** "node:event" as a frozen { node, event }; the event may contain further colons. */
 function parseTarget(target) {
@@ -106,9 +107,10 @@ function isEventName(event) {
 
 /** Throws unless it can name a method of the bridge. Reserved names can: a method is not an event. */
 function checkMethod(method) {
-  if (events.has(method)) return;
+  if (methods.has(method)) return;
   const problem = eventProblem(method);
   if (problem !== null) throw invalidArg('method', problem, method, 'argument');
+  remember(methods, method);
 }
 
 /** Throws unless another process may be sent this event. */
@@ -117,8 +119,12 @@ function checkEvent(event) {
   const problem = eventProblem(event);
   if (problem !== null) throw invalidArg('event', problem, event, 'argument');
   refuseReserved(event);
-  if (events.size >= MAX_REMEMBERED) events.clear();
-  events.add(event);
+  remember(events, event);
+}
+
+function remember(names, name) {
+  if (names.size >= MAX_REMEMBERED) names.clear();
+  names.add(name);
 }
 
 function splitTarget(target) {
