@@ -46,6 +46,7 @@ async function run(options, names, progress) {
       for (const peer of names) {
         // Having failed twice it will not do better the third time, and a failure may have taken long.
         if (cells[peer].failures.length >= 2) continue;
+        if (peers.peer(peer).unable?.(scenario)) continue;
         progress(scenario, round, peer);
         await turn(scenario, peer, options, cells[peer]);
       }

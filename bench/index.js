@@ -10,6 +10,7 @@ const contest = require('./contest.js');
 const peers = require('./peers/index.js');
 const { SCENARIOS } = require('./scenarios/index.js');
 const { memory } = require('./memory.js');
+const { useRuntime } = require('./runtime.js');
 const { machine, warnings } = require('./report/machine.js');
 const { summarize, US } = require('./report/summary.js');
 const { judge } = require('./report/verdict.js');
@@ -21,6 +22,7 @@ const RESULTS = path.join(__dirname, 'results');
 async function main(argv) {
   const options = parse(argv);
   if (options.help) return void process.stdout.write(HELP);
+  if (options.node !== undefined) useRuntime(options.node);
 
   const report = await measure(options);
   process.stdout.write(table(report, { colour: coloured(process.stdout) }));
@@ -33,7 +35,7 @@ async function measure(options) {
   const { names, skipped } = await contest.contestants(options.peers);
   const results = options.speed ? await contest.run(options, names, announceCells(options, names)) : [];
   // By default only ours: the peers' memory is of interest to nobody but the curious (--memory --only <peer>).
-  const idle = names.filter((name) => name === US || (!options.speed && options.peers.length < peers.NAMES.length));
+  const idle = names.filter((name) => name === US || (!options.speed && !peers.peer(name).forks && options.peers.length < peers.NAMES.length));
   const memoryResults = options.memory ? await memory(idle, options.nodes, announce) : null;
   clearStatus();
 

@@ -6,12 +6,13 @@ const scenarios = require('./scenarios/index.js');
 
 const HELP = `Usage: npm run bench -- [options]
 
-Measures busybody against what people use today. Every figure is taken in fresh processes: a hub, a receiver, a sender.
+Measures busybody against what people use today. Every figure is taken in fresh processes: a hub, receivers, a sender.
 Rounds go through all peers in turn; the table shows the median of the rounds and their spread.
 
-  --quick            one short round, under a minute; no memory figures
+  --quick            one short round, one to two minutes; no memory figures
   --only <names>     only these scenarios and/or peers, separated by commas
   --rounds <n>       rounds (default 5; with --quick 1)
+  --node <binary>    measure on this Node.js: a path, or 'newest' for the one installed beside the bench
   --memory           only the memory and CPU of an idle bus
   --nodes <n>        nodes of that idle bus (default 5000)
   --json <file>      write the report as JSON
@@ -22,7 +23,7 @@ Rounds go through all peers in turn; the table shows the median of the rounds an
 scenarios: ${scenarios.NAMES.join(', ')}
 peers:     ${peers.NAMES.join(', ')}
 
-A full run (neither --quick nor --only nor --memory) also writes bench/results.json and bench/results.svg, unless
+A full run (none of --quick, --only, --node and --memory) also writes bench/results.json and bench/results.svg, unless
 --json or --svg name other files. Exit codes: 0 measured, 1 a measurement failed, 2 usage.
 `;
 
@@ -34,6 +35,7 @@ const FLAGS = {
   quick: { type: 'boolean', default: false },
   only: { type: 'string', multiple: true, default: [] },
   rounds: { type: 'string' },
+  node: { type: 'string' },
   memory: { type: 'boolean', default: false },
   nodes: { type: 'string', default: '5000' },
   json: { type: 'string' },
@@ -58,7 +60,8 @@ function parse(argv) {
     quick: values.quick,
     speed: !values.memory,
     memory: values.memory || (!values.quick && only.length === 0),
-    full: !values.memory && !values.quick && only.length === 0,
+    full: !values.memory && !values.quick && values.node === undefined && only.length === 0,
+    node: values.node,
     json: values.json,
     svg: values.svg,
     strict: values.strict,

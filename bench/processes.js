@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { fork } = require('node:child_process');
+const { runtime } = require('./runtime.js');
 
 const ROLE = path.join(__dirname, 'role.js');
 
@@ -17,27 +18,12 @@ const alive = new Set();
 const directories = new Set();
 process.on('exit', killAll);
 
-/** A process that plays one role. `failed` rejects when it says so or ends; ask() waits for its answer. */
-class Actor {
+/** A process that plays one role, however it is reached. `failed` rejects when it says so or ends. */
+class Player {
+  waiting = new Map();
+
   constructor(role) {
     this.role = role;
-    this.waiting = new Map();
-    this.said = '';
-    this.child = fork(ROLE, [], { detached: true, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] });
-    alive.add(this.child);
-    this.child.stderr.setEncoding('utf8').on('data', (text) => {
-      this.said = (this.said + text).slice(-4096);
-    });
-    this.failed = new Promise((resolve, reject) => {
-      const fail = (reason) => reject(new Error(`${role}: ${withoutPaths(reason)}`));
-      this.child.on('message', (message) => {
-        if (message.type === 'failed') fail(message.reason);
-        else this.waiting.get(message.type)?.(message);
-      });
-      this.child.once('error', (err) => fail(err.message));
-      this.child.once('exit', (code, signal) => fail(`ended with ${signal ?? `code ${code}`} ${this.said.trim().slice(-QUOTED)}`.trim()));
-    });
-    this.failed.catch(() => {}); // who waits for an answer hears of it
   }
 
   /** The next message of that type. Ask for it before what causes it. */
@@ -46,8 +32,8 @@ class Actor {
     return Promise.race([heard, this.failed]);
   }
 
-  tell(type, more) {
-    this.child.send({ type, ...more }, () => {}); // a process that is gone is heard of through `failed`
+  heard(message) {
+    this.waiting.get(message.type)?.(message);
   }
 
   ask(type, more, answer) {
@@ -59,11 +45,63 @@ class Actor {
   start(order) {
     return this.ask('start', { role: this.role, ...order }, 'ready');
   }
+}
+
+/** A process of the bench's own. */
+class Actor extends Player {
+  constructor(role) {
+    super(role);
+    this.said = '';
+    this.child = fork(ROLE, [], {
+      detached: true, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [], execPath: runtime.execPath,
+    });
+    alive.add(this.child);
+    this.child.stderr.setEncoding('utf8').on('data', (text) => {
+      this.said = (this.said + text).slice(-4096);
+    });
+    this.failed = new Promise((resolve, reject) => {
+      const fail = (reason) => reject(new Error(`${role}: ${withoutPaths(reason)}`));
+      this.child.on('message', (message) => {
+        if (message.type === 'failed') fail(message.reason);
+        else this.heard(message);
+      });
+      this.child.once('error', (err) => fail(err.message));
+      this.child.once('exit', (code, signal) => fail(`ended with ${signal ?? `code ${code}`} ${this.said.trim().slice(-QUOTED)}`.trim()));
+    });
+    this.failed.catch(() => {}); // who waits for an answer hears of it
+  }
+
+  tell(type, more) {
+    this.child.send({ type, ...more }, () => {}); // a process that is gone is heard of through `failed`
+  }
 
   end() {
     alive.delete(this.child);
     killGroup(this.child);
   }
+}
+
+/** A child that an Actor forks for itself and hands messages to; it belongs to that one's group. */
+class Child extends Player {
+  constructor(role, parent) {
+    super(role);
+    this.parent = parent;
+    this.failed = new Promise((resolve, reject) => {
+      parent.failed.catch(reject);
+      parent.child.on('message', ({ type, message }) => {
+        if (type !== 'child') return;
+        if (message.type === 'failed') reject(new Error(`${role}: ${withoutPaths(message.reason)}`));
+        else this.heard(message);
+      });
+    });
+    this.failed.catch(() => {});
+  }
+
+  tell(type, more) {
+    this.parent.tell('child', { message: { type, ...more } });
+  }
+
+  end() {}
 }
 
 /** An empty directory that is gone at the end, for the sockets and files of one hub. */
@@ -111,4 +149,4 @@ async function within(ms, promise, reason) {
   }
 }
 
-module.exports = { Actor, freshDirectory, removeDirectory, within };
+module.exports = { Actor, Child, freshDirectory, removeDirectory, within };

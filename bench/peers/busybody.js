@@ -32,13 +32,15 @@ module.exports = {
 
 function link(node) {
   return {
-    listen({ message, request }) {
+    listen({ message, request, answer }) {
       if (message) node.on('message', message);
-      if (request) node.on('request', (payload, reply) => request(payload, (answer) => reply(null, answer)));
+      if (request) node.on('request', (payload, reply) => request(payload, (value) => reply(null, value)));
+      if (answer) node.handle('ask', answer);
     },
     to(id) {
       const message = `${id}:message`;
       const request = `${id}:request`;
+      const ask = `${id}:ask`;
       return {
         send(payload) {
           node.publish(message, payload);
@@ -47,6 +49,7 @@ function link(node) {
         request(payload, callback) {
           node.publish(request, payload, callback);
         },
+        ask: (payload) => node.request(ask, payload),
       };
     },
     toAll: () => ({

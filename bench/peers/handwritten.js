@@ -68,6 +68,8 @@ async function link(socket, id) {
       listeners.message(data);
     } else if (event === 'request') {
       listeners.request(data, (answer) => write({ to: from, from: id, event: 'reply', id: requestId, data: answer }));
+    } else if (event === 'ask') {
+      write({ to: from, from: id, event: 'reply', id: requestId, data: listeners.answer(data) });
     } else if (event === 'reply') {
       const callback = waiting.get(requestId);
       waiting.delete(requestId);
@@ -89,6 +91,10 @@ async function link(socket, id) {
         waiting.set(++lastId, callback);
         write({ to, from: id, event: 'request', id: lastId, data });
       },
+      ask: (data) => new Promise((resolve, reject) => {
+        waiting.set(++lastId, (err, value) => (err ? reject(err) : resolve(value)));
+        write({ to, from: id, event: 'ask', id: lastId, data });
+      }),
     }),
     toAll: () => ({ send: (data) => write({ to: '*', from: id, event: 'message', data }) }),
     drained: () => once(socket, 'drain'),

@@ -35,20 +35,28 @@ module.exports = {
     return { address: match[1], pid };
   },
 
-  async connect(address, id, { binary }) {
+  async connect(address, id, { binary, objects }) {
     const { connect } = require('@nats-io/transport-node');
     // Without async traces: a stack per request is a debugging aid that costs.
     const connection = await connect({ servers: address, name: id, noAsyncTraces: true, noEcho: true });
-    return link(connection, id, binary);
+    return link(connection, id, codec(binary, objects));
   },
 };
 
-function link(connection, id, binary) {
-  const read = binary ? (message) => Buffer.from(message.data.buffer, message.data.byteOffset, message.data.length) : (message) => message.string();
+/** How a payload is written and read, as the client's documentation teaches for each. */
+function codec(binary, objects) {
+  const asIs = (payload) => payload;
+  if (objects) return { write: (payload) => JSON.stringify(payload), read: (message) => message.json() };
+  if (!binary) return { write: asIs, read: (message) => message.string() };
+  return { write: asIs, read: ({ data }) => Buffer.from(data.buffer, data.byteOffset, data.length) };
+}
+
+function link(connection, id, { write, read }) {
   const flushes = [];
   let unflushed = 0;
 
-  const publish = (subject, payload) => {
+  const publish = (subject, value) => {
+    const payload = write(value);
     connection.publish(subject, payload);
     unflushed += payload.length;
     if (unflushed < FLUSH_BYTES) return true;
@@ -58,13 +66,16 @@ function link(connection, id, binary) {
   };
 
   return {
-    listen({ message, request }) {
+    listen({ message, request, answer }) {
       const callback = (err, received) => message(read(received));
       if (message) for (const subject of [`${id}.message`, 'all.message']) connection.subscribe(subject, { callback });
       if (request) {
         connection.subscribe(`${id}.request`, {
-          callback: (err, received) => request(read(received), (answer) => received.respond(answer)),
+          callback: (err, received) => request(read(received), (value) => received.respond(value)),
         });
+      }
+      if (answer) {
+        connection.subscribe(`${id}.ask`, { callback: (err, received) => received.respond(write(answer(read(received)))) });
       }
       return connection.flush();
     },
@@ -73,6 +84,7 @@ function link(connection, id, binary) {
       request(payload, callback) {
         connection.request(`${to}.request`, payload, { timeout: 30_000 }).then((reply) => callback(null, read(reply)), callback);
       },
+      ask: async (payload) => read(await connection.request(`${to}.ask`, write(payload), { timeout: 30_000 })),
     }),
     toAll: () => ({ send: (payload) => publish('all.message', payload) }),
     drained: () => flushes.shift(),

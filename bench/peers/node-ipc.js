@@ -35,7 +35,7 @@ module.exports = {
       sockets.set(name, socket);
       server.emit(socket, 'welcome', {});
     });
-    for (const event of ['message', 'request', 'reply']) {
+    for (const event of ['message', 'request', 'ask', 'reply']) {
       server.on(event, (data) => server.emit(sockets.get(data.to), event, data));
     }
     server.on('broadcast', (data) => server.broadcast('message', data));
@@ -79,11 +79,12 @@ function link(client, id, { encode, decode }) {
   });
 
   return {
-    listen({ message, request }) {
+    listen({ message, request, answer }) {
       if (message) client.on('message', (data) => message(decode(data.payload)));
       if (request) {
         client.on('request', (data) => request(data.payload, (payload) => emit('reply', { to: data.from, request: data.request, payload })));
       }
+      if (answer) client.on('ask', (data) => emit('reply', { to: data.from, request: data.request, payload: answer(data.payload) }));
     },
     to: (to) => ({
       send: (payload) => emit('message', { to, from: id, payload: encode(payload) }),
@@ -91,6 +92,10 @@ function link(client, id, { encode, decode }) {
         waiting.set(++lastId, callback);
         emit('request', { to, from: id, request: lastId, payload });
       },
+      ask: (payload) => new Promise((resolve, reject) => {
+        waiting.set(++lastId, (err, value) => (err ? reject(err) : resolve(value)));
+        emit('ask', { to, from: id, request: lastId, payload });
+      }),
     }),
     // The server's broadcast comes back to the sender too, which ignores it: that is how the library does it.
     toAll: () => ({ send: (payload) => emit('broadcast', { from: id, payload }) }),

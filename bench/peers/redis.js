@@ -29,24 +29,31 @@ module.exports = {
     return { address, pid };
   },
 
-  async connect(address, id, { binary }) {
+  async connect(address, id, { binary, objects }) {
     const { Redis } = require('ioredis');
     const publisher = new Redis({ path: address, lazyConnect: true });
     const subscriber = new Redis({ path: address, lazyConnect: true });
     await Promise.all([publisher.connect(), subscriber.connect()]);
-    return link(publisher, subscriber, id, binary);
+    return link(publisher, subscriber, id, { binary, ...(objects ? JSON_TEXT : AS_IS) });
   },
 };
 
-async function link(publisher, subscriber, id, binary) {
+const AS_IS = { write: (payload) => payload, read: (payload) => payload };
+const JSON_TEXT = { write: JSON.stringify, read: JSON.parse };
+
+async function link(publisher, subscriber, id, { binary, write, read }) {
   const waiting = new Map();
   let lastId = 0;
   let listeners = {};
   const sender = withWindow(publisher, binary ? UNANSWERED.binary : UNANSWERED.text);
 
   const channels = {
-    [`${id}:message`]: (payload) => listeners.message(payload),
-    'all:message': (payload) => listeners.message(payload),
+    [`${id}:message`]: (payload) => listeners.message(read(payload)),
+    'all:message': (payload) => listeners.message(read(payload)),
+    [`${id}:ask`](text) {
+      const { from, id: requestId, data } = JSON.parse(text);
+      publisher.publish(`${from}:reply`, JSON.stringify({ id: requestId, data: listeners.answer(data) }));
+    },
     [`${id}:request`](text) {
       const { from, id: requestId, data } = JSON.parse(text);
       const reply = (answer) => publisher.publish(`${from}:reply`, JSON.stringify({ id: requestId, data: answer }));
@@ -60,7 +67,7 @@ async function link(publisher, subscriber, id, binary) {
     },
   };
   subscriber.on(binary ? 'messageBuffer' : 'message', (channel, payload) => channels[channel](payload));
-  await subscriber.subscribe(`${id}:request`, `${id}:reply`);
+  await subscriber.subscribe(`${id}:request`, `${id}:ask`, `${id}:reply`);
 
   return {
     async listen(given) {
@@ -69,13 +76,17 @@ async function link(publisher, subscriber, id, binary) {
       if (given.message) await subscriber.subscribe(`${id}:message`, 'all:message');
     },
     to: (to) => ({
-      send: (payload) => sender.publish(`${to}:message`, payload),
+      send: (payload) => sender.publish(`${to}:message`, write(payload)),
       request(data, callback) {
         waiting.set(++lastId, callback);
         publisher.publish(`${to}:request`, JSON.stringify({ from: id, id: lastId, data })).catch(callback);
       },
+      ask: (data) => new Promise((resolve, reject) => {
+        waiting.set(++lastId, (err, value) => (err ? reject(err) : resolve(value)));
+        publisher.publish(`${to}:ask`, JSON.stringify({ from: id, id: lastId, data })).catch(reject);
+      }),
     }),
-    toAll: () => ({ send: (payload) => sender.publish('all:message', payload) }),
+    toAll: () => ({ send: (payload) => sender.publish('all:message', write(payload)) }),
     drained: sender.drained,
   };
 }

@@ -28,6 +28,7 @@ module.exports = {
       sockets.set(socket.handshake.auth.id, socket);
       socket.on('message', (to, payload) => sockets.get(to).emit('message', payload));
       socket.on('request', (to, payload, reply) => sockets.get(to).emit('request', payload, reply));
+      socket.on('ask', (to, payload, reply) => sockets.get(to).emit('ask', payload, reply));
       socket.on('broadcast', (payload) => socket.broadcast.emit('message', payload));
     });
     await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -49,13 +50,15 @@ function link(socket) {
     return engine.writeBuffer.length < BUFFERED;
   };
   return {
-    listen({ message, request }) {
+    listen({ message, request, answer }) {
       if (message) socket.on('message', message);
       if (request) socket.on('request', request);
+      if (answer) socket.on('ask', (payload, reply) => reply(answer(payload)));
     },
     to: (to) => ({
       send: (payload) => emit('message', to, payload),
       request: (payload, callback) => socket.emit('request', to, payload, (answer) => callback(null, answer)),
+      ask: (payload) => socket.emitWithAck('ask', to, payload),
     }),
     toAll: () => ({ send: (payload) => emit('broadcast', payload) }),
     drained: () => new Promise((resolve) => engine.once('drain', resolve)),

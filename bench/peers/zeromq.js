@@ -29,13 +29,13 @@ module.exports = {
     return { address };
   },
 
-  async connect(address, id, { binary }) {
+  async connect(address, id, { binary, objects }) {
     const { Dealer } = require('zeromq');
     const dealer = new Dealer({ routingId: id });
     dealer.connect(address);
     await dealer.send(['', 'hello']);
     await dealer.receive();
-    return link(dealer, binary);
+    return link(dealer, codec(binary, objects));
   },
 };
 
@@ -53,8 +53,13 @@ async function route(router) {
   }
 }
 
-function link(dealer, binary) {
-  const read = binary ? (frame) => frame : (frame) => frame.toString();
+function codec(binary, objects) {
+  const asIs = (payload) => payload;
+  if (objects) return { write: (payload) => JSON.stringify(payload), read: (frame) => JSON.parse(frame.toString()) };
+  return { write: asIs, read: binary ? asIs : (frame) => frame.toString() };
+}
+
+function link(dealer, { write, read }) {
   const waiting = new Map();
   let lastId = 0;
   let listeners = {};
@@ -63,6 +68,7 @@ function link(dealer, binary) {
   const handlers = {
     message: (from, payload) => listeners.message(read(payload)),
     request: (from, id, payload) => listeners.request(read(payload), (answer) => outbox.send([from, 'reply', id, answer])),
+    ask: (from, id, payload) => outbox.send([from, 'reply', id, write(listeners.answer(read(payload)))]),
     reply(from, id, payload) {
       const key = id.toString();
       const callback = waiting.get(key);
@@ -79,14 +85,19 @@ function link(dealer, binary) {
       listeners = given;
     },
     to: (to) => ({
-      send: (payload) => outbox.send([to, 'message', payload]),
+      send: (payload) => outbox.send([to, 'message', write(payload)]),
       request(payload, callback) {
         const id = String(++lastId);
         waiting.set(id, callback);
         outbox.send([to, 'request', id, payload]);
       },
+      ask: (payload) => new Promise((resolve, reject) => {
+        const id = String(++lastId);
+        waiting.set(id, (err, value) => (err ? reject(err) : resolve(value)));
+        outbox.send([to, 'ask', id, write(payload)]);
+      }),
     }),
-    toAll: () => ({ send: (payload) => outbox.send([EVERYBODY, 'message', payload]) }),
+    toAll: () => ({ send: (payload) => outbox.send([EVERYBODY, 'message', write(payload)]) }),
     drained: outbox.drained,
   };
 }

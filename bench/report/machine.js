@@ -3,6 +3,7 @@
 // What a reader needs to judge the figures, and nothing that tells whose machine it was.
 
 const os = require('node:os');
+const { runtime } = require('../runtime.js');
 
 function machine() {
   const cpus = os.cpus();
@@ -12,7 +13,7 @@ function machine() {
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     platform: process.platform,
     arch: process.arch,
-    node: process.versions.node,
+    node: runtime.version,
   };
 }
 
@@ -22,7 +23,7 @@ function warnings() {
   const cores = os.availableParallelism();
   const found = [];
   if (load > cores / 4) found.push(`others are using this machine (load ${load.toFixed(1)} on ${cores} cores before the start): the figures are doubtful`);
-  if (cores < 3) found.push(`${cores} cores for three processes: hub, sender and receiver take turns`);
+  if (cores < 3) found.push(`${cores} cores for three processes and more: hub, sender and receivers take turns`);
   return found;
 }
 

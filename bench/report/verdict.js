@@ -4,13 +4,29 @@
 
 const { US } = require('./summary.js');
 
-/** ours ÷ theirs of the medians: at most for a latency, at least for a rate. '*': every peer. */
+/**
+ * ours ÷ theirs of the medians: at most for a latency, at least for a rate. '*': every peer. `against`: not a peer's
+ * figure but ours of another scenario.
+ */
 const TARGETS = [
   { scenario: 'roundtrip', peer: 'handwritten', most: 0.9 },
   { scenario: 'roundtrip', peer: 'nats', most: 0.5 },
   { scenario: 'inflight', peer: 'handwritten', least: 2.2 },
   { scenario: 'inflight', peer: 'nats', least: 5 },
   { scenario: 'inflight', peer: 'node-ipc', least: 5 },
+  { scenario: 'inflight', peer: 'child-process', least: 1.1 },
+  { scenario: 'ask-object', peer: 'handwritten', most: 0.55 },
+  { scenario: 'inflight-object', peer: 'handwritten', least: 1.9 },
+  { scenario: 'inflight-object', peer: 'nats', least: 5 },
+  { scenario: 'inflight-object', peer: 'node-ipc', least: 5 },
+  { scenario: 'inflight-await', peer: 'busybody', against: 'inflight', least: 0.88 },
+  { scenario: 'oneway-object', peer: 'handwritten', least: 5 },
+  { scenario: 'oneway-object', peer: 'nats', least: 4 },
+  { scenario: 'oneway-object-1k', peer: 'handwritten', least: 4.5 },
+  { scenario: 'oneway-object-1k', peer: 'nats', least: 2.5 },
+  { scenario: 'fanout-object', peer: 'handwritten', least: 5 },
+  { scenario: 'fanout-object', peer: 'nats', least: 4 },
+  { scenario: 'fanout-object', peer: 'redis', least: 4 },
   { scenario: 'oneway-32', peer: 'handwritten', least: 4 },
   { scenario: 'oneway-32', peer: 'nats', least: 3 },
   { scenario: 'oneway-1k', peer: 'handwritten', least: 4 },
@@ -37,16 +53,19 @@ function judge(summary, memory, chosen) {
   return [...targets.flatMap((target) => judgeTarget(target, summary)), ...judgeMemory(memory)];
 }
 
-function judgeTarget({ scenario: name, peer, least, most }, summary) {
+function judgeTarget({ scenario: name, peer, against, least, most }, summary) {
   const scenario = summary.find((candidate) => candidate.name === name);
-  if (!scenario) return [];
+  const other = summary.find((candidate) => candidate.name === (against ?? name));
+  if (!scenario || !other) return [];
   const [{ peers }] = scenario.figures;
-  const others = peer === '*' ? Object.keys(peers).filter((other) => other !== US && other !== 'handwritten') : [peer];
-  return others.map((other) => {
-    const measured = peers[US] && peers[other] ? peers[US].median / peers[other].median : null;
+  const [{ peers: theirs }] = other.figures;
+  const others = peer === '*' ? Object.keys(theirs).filter((each) => each !== US && each !== 'handwritten') : [peer];
+  return others.map((each) => {
+    const measured = peers[US] && theirs[each] ? peers[US].median / theirs[each].median : null;
     const passed = measured === null ? null : least === undefined ? measured <= most : measured >= least;
     const bound = least === undefined ? `≤ ${most}` : `≥ ${least}`;
-    return { target: `${scenario.title}: ${bound} × ${other}`, measured: measured === null ? null : round(measured), unit: '×', passed };
+    const whose = against === undefined ? each : `"${other.title}"`;
+    return { target: `${scenario.title}: ${bound} × ${whose}`, measured: measured === null ? null : round(measured), unit: '×', passed };
   });
 }
 

@@ -51,4 +51,19 @@ function buffers(length) {
   };
 }
 
-module.exports = { strings, buffers };
+/**
+ * Plain objects { msg, n } with a text of `length` ASCII characters, each made when it is sent, as programs do. `n`
+ * counts on, so an object that is lost, doubled or swapped shows; the text is compared too.
+ */
+function objects(length) {
+  const texts = strings(length);
+  return {
+    bytes: length,
+    at: (n) => ({ msg: texts.at(n), n }),
+    matches: (n, payload) => payload.n === n && texts.matches(n, payload.msg),
+    marker: (text) => ({ msg: texts.marker(text), n: -1 }),
+    readMarker: (payload) => (payload?.n === -1 ? texts.readMarker(payload.msg) : null),
+  };
+}
+
+module.exports = { buffers, objects, strings };

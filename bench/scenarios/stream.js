@@ -10,15 +10,18 @@ const { performance } = require('node:perf_hooks');
 /**
  * @param payloads  what is sent, by turns (payloads.js)
  * @param receivers how many links get every message
+ * @param processes over how many processes these links are spread
  * @param perTurn   messages sent before the event loop has its turn again, when the peer never says stop
  */
-function stream({ payloads, receivers = 1, perTurn, ...scenario }) {
+function stream({ payloads, receivers = 1, processes = 1, perTurn, ...scenario }) {
   return {
     ...scenario,
     receivers,
+    processes,
     streams: true,
     send: (link, names, ms) => send(receivers === 1 ? link.to(names[0]) : link.toAll(), link, payloads, perTurn, ms),
     createReceiver: (links, report) => createReceiver(links, payloads, report),
+    merge,
   };
 }
 
@@ -61,14 +64,14 @@ function counter(link, payloads, isThorough, fail, done) {
 
   const onMarker = (text, payload) => {
     if (text === 'start') {
-      started = performance.now();
+      started = now();
       count = 0;
       return;
     }
     const expected = text === null ? null : Number(text.replace('end ', ''));
     if (expected === null) fail(`message ${count} was lost or spoiled, in its place came ${describe(payload)}`);
     else if (expected !== count) fail(`${expected - count} of ${expected} messages were lost`);
-    else done({ count, started, ended: performance.now() });
+    else done({ count, started, ended: now() });
   };
 
   link.listen({
@@ -80,10 +83,14 @@ function counter(link, payloads, isThorough, fail, done) {
   return () => count;
 }
 
+/** Milliseconds on a clock that the processes of one machine share. */
+const now = () => performance.timeOrigin + performance.now();
+
+/** What several links, or several processes, counted, as one. */
 function merge(results) {
   const started = Math.min(...results.map((result) => result.started));
   const ended = Math.max(...results.map((result) => result.ended));
-  return { count: results.reduce((sum, { count }) => sum + count, 0), seconds: (ended - started) / 1000 };
+  return { count: results.reduce((sum, { count }) => sum + count, 0), started, ended, seconds: (ended - started) / 1000 };
 }
 
 function describe(payload) {
