@@ -12,6 +12,7 @@ impl Router {
             ("links", self.links.len()),
             ("members", self.members.len()),
             ("ids", self.by_id.len()),
+            ("ids in order", self.by_name.len()),
             ("listeners to everything", self.interests.listeners(None).count()),
             ("names", self.symbols.len()),
             ("settlements", usize::from(!self.settlements.is_empty())),

@@ -5,6 +5,7 @@ mod flow;
 mod forging;
 mod joining;
 mod large;
+mod listing;
 mod reaching;
 mod resuming;
 mod runs;

@@ -46,7 +46,8 @@ impl Router {
             (kind::RPC, _) => self.collect_small(sender, Reader::Host, (head, event), body),
             (kind::ROSTER, _) => {
                 self.settlements.message(watched(sender, &head, body_len));
-                self.send_roster(sender, &head);
+                let after = event.map(|event| self.symbols.name(event).clone()).unwrap_or_default();
+                self.send_roster(sender, &head, &after);
             }
             (_, None) => return Err(malformed("a directed frame without a receiver")),
             (_, Some(peer)) => self.forward(sender, head, (peer, event), body),
@@ -365,7 +366,7 @@ impl Router {
     }
 }
 
-fn too_large_text(body_len: u64, most: u64) -> String {
+pub(super) fn too_large_text(body_len: u64, most: u64) -> String {
     format!("a message of {body_len} bytes, where {most} are taken at the most")
 }
 
