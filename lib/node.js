@@ -253,6 +253,8 @@ class Node extends EventEmitter {
     if (listens === this.#interests.has(event) || !isInterest(event)) return;
     if (listens) this.#interests.add(event);
     else this.#interests.delete(event);
+    // A handler that was taken off is not remembered.
+    if (!listens) this.#handled.delete(event);
     if (PRESENCE_EVENTS.has(event)) this.#updatePresence();
     else this.#native?.listen(event, listens);
     this.#messenger?.scheduleFlush();

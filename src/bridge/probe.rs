@@ -57,4 +57,15 @@ impl Router {
         let member = self.links[link.0 as usize].member;
         member.map_or(0, |member| self.members[member.place as usize].askers.len())
     }
+
+    /// How many nodes read the memory of the link's node, or wait for the rest of something of it.
+    pub fn readers_of(&self, link: LinkKey) -> usize {
+        let member = self.links[link.0 as usize].member;
+        member.map_or(0, |member| self.members[member.place as usize].unfinished.len())
+    }
+
+    /// How many wait to hear of somebody who is not there yet.
+    pub fn watchers(&self) -> usize {
+        self.absent.values().map(super::grace::Absent::watchers).sum()
+    }
 }

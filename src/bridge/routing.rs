@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use rustc_hash::FxHashSet;
 
 use super::collecting::Reader;
 use super::link::{About, Body, LinkKey, Wire};
@@ -14,6 +15,9 @@ use super::symbols::Symbol;
 use crate::error::{Code, Result};
 use crate::wire::control::charge;
 use crate::wire::frame::{Head, flag, kind, malformed, refusal};
+
+/// Nodes to be told of one's end, among them some that are gone themselves, before those are looked for.
+const FEW_TO_TELL: usize = 64;
 
 /// What becomes of a directed message.
 #[derive(Debug)]
@@ -293,19 +297,31 @@ impl Router {
     /// Remembers that `sender` wants to know when `receiver` goes; returns the sender's name.
     pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> About {
         if head.kind == kind::MESSAGE && head.asks() {
-            self.members[receiver.place as usize].askers.insert(sender);
-            self.forget_dead_askers(receiver);
+            self.tell_when_gone(receiver, sender);
         }
         let Member { key, id, session, .. } = self.members[sender.place as usize];
         About::Node { key, id, session }
     }
 
-    /// Now and then, so that a node does not remember everyone who ever asked it.
-    fn forget_dead_askers(&mut self, key: MemberKey) {
-        if self.members[key.place as usize].askers.len() > 64 + 2 * self.members.len() {
-            let mut askers = std::mem::take(&mut self.members[key.place as usize].askers);
-            askers.retain(|&asker| self.is_member(asker));
-            self.members[key.place as usize].askers = askers;
+    /// `other` is to be told when `key` is gone.
+    pub(super) fn tell_when_gone(&mut self, key: MemberKey, other: MemberKey) {
+        self.note_among(key, other, |member| &mut member.askers);
+    }
+
+    /// `reader` waits for the rest of something of `key`, or reads its memory.
+    pub(super) fn note_unfinished(&mut self, key: MemberKey, reader: MemberKey) {
+        self.note_among(key, reader, |member| &mut member.unfinished);
+    }
+
+    /// Now and then the dead are forgotten, so that a node does not remember everyone who ever asked it.
+    fn note_among(&mut self, key: MemberKey, other: MemberKey, of: fn(&mut Member) -> &mut FxHashSet<MemberKey>) {
+        let few = FEW_TO_TELL + 2 * self.members.len();
+        let noted = of(&mut self.members[key.place as usize]);
+        noted.insert(other);
+        if noted.len() > few {
+            let mut noted = std::mem::take(noted);
+            noted.retain(|&other| self.is_member(other));
+            *of(&mut self.members[key.place as usize]) = noted;
         }
     }
 
