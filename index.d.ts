@@ -67,6 +67,7 @@ export class BusybodyError extends Error {
  * | `ERR_UNAUTHORIZED` | wrong uid, token or certificate |
  * | `ERR_INSECURE` | refuses to listen beyond this machine without token or TLS |
  * | `ERR_SLOW_NODE` | cut off: read nothing for `stallTimeout` while others waited; in 'disconnect', it rejoins by itself |
+ * | `ERR_REPLACED` | another process of the same user took the id over |
  * | `ABORT_ERR` | the signal given to {@link Node.with} was aborted |
  */
 export type ErrorCode =
@@ -88,6 +89,7 @@ export type ErrorCode =
   | 'ERR_UNAUTHORIZED'
   | 'ERR_INSECURE'
   | 'ERR_SLOW_NODE'
+  | 'ERR_REPLACED'
   | 'ABORT_ERR';
 
 /**
@@ -189,6 +191,23 @@ export interface Reply {
   readonly event: string;
   /** Whether it went to every node that listens; nobody waits for a reply then. */
   readonly broadcast: boolean;
+}
+
+/** What a handler given to {@link Node.serve} or {@link Bridge.serve} gets first. */
+export interface Context {
+  /** Id of the node that sent the event; of this node for one that was emitted here. */
+  readonly from: string;
+  /** The event's or method's name. */
+  readonly event: string;
+  /** Whether it went to every node that listens; nobody waits for an answer then. */
+  readonly broadcast: boolean;
+  /**
+   * Aborts when nobody waits for the answer any more. Its `reason` is a {@link BusybodyError}: ABORT_ERR, the asker gave up;
+   * ERR_TIMEOUT, its time is up; ERR_NODE_LEFT, it left or died; ERR_CLOSED, this side has left.
+   */
+  readonly signal: AbortSignal;
+  /** When the asker stops waiting, as `Date.now()` counts; null: never, or nobody waits. */
+  readonly deadline: number | null;
 }
 
 /** A node on the bus. */
@@ -344,10 +363,13 @@ export class Bridge extends TypedEmitter<BridgeEvents> {
 
   /**
    * Answers `node.rpc(method, …)` and `node.call(method, …)`.
-   * @param handler gets `(...args, reply)`; the value it returns or resolves to is the reply, its throw or rejection
+   * @param handler gets exactly the arguments; the value it returns or resolves to is the reply, its throw or rejection
    *   the error. One per method: a second throws ERR_INVALID_ARG.
    */
   handle(method: string, handler: (...args: any[]) => any): this;
+
+  /** The same, with the {@link Context} before the arguments. */
+  serve(method: string, handler: (context: Context, ...args: any[]) => any): this;
 
   /**
    * Ends the bus: every node gets 'close' with these values and does not try to reconnect. Idempotent.
@@ -457,14 +479,24 @@ export class Node extends TypedEmitter<NodeEvents> {
   call<T = any>(method: string, ...args: any[]): Promise<T>;
 
   /**
-   * Answers an event: a listener (same arguments) whose return value or promise is the reply, its throw or rejection
-   * the error. One per event: a second throws ERR_INVALID_ARG; `off(event, handler)` makes room.
+   * Answers an event: a listener that gets exactly the arguments that were sent, and whose return value or promise is the
+   * reply, its throw or rejection the error. One per event: a second throws ERR_INVALID_ARG; `off(event, handler)` makes
+   * room.
    *
    * ```js
    * node.handle('sum', (a, b) => a + b);
    * ```
    */
   handle(event: string, handler: (...args: any[]) => any): this;
+
+  /**
+   * The same, with the {@link Context} before the arguments.
+   *
+   * ```js
+   * node.serve('fetch', ({ signal }, url) => fetch(url, { signal }).then((response) => response.text()));
+   * ```
+   */
+  serve(event: string, handler: (context: Context, ...args: any[]) => any): this;
 
   /**
    * The same node, with other settings for the calls made through it.
@@ -475,10 +507,7 @@ export class Node extends TypedEmitter<NodeEvents> {
    */
   with(options: CallOptions): Pick<Node, 'request' | 'call' | 'publish' | 'rpc'>;
 
-  /**
-   * Ids and facts of all nodes on the bus by id, this one too. Rejects as {@link Node.request} does. A list that exceeds
-   * this node's `maxMessage` comes in parts; whoever joins or leaves between them may be in it or not.
-   */
+  /** Ids and facts of all nodes on the bus, this one too. Rejects as {@link Node.request} does. */
   nodes(): Promise<NodeInfo[]>;
 
   /** Bytes handed over and not yet settled by the receivers; each message counts 64 besides its own. */

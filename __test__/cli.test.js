@@ -150,9 +150,9 @@ test('bridge at the address of a live one fails with EADDRINUSE', LIMIT, async (
 test('publish sends JSON as values and everything else as text, and prints the reply', LIMIT, async (t) => {
   const { bus, busybody } = await commandLine(t);
   const ann = await bus.node('ann');
-  ann.handle('echo', (...args) => args.slice(0, -1));
+  ann.handle('echo', (...args) => args);
   ann.handle('first', (value) => value);
-  ann.handle('who', (reply) => reply.from);
+  ann.serve('who', ({ from }) => from);
   const all = await busybody('publish', 'ann:echo', '1', '-2.5', '{"a":[null]}', 'true', 'plain text', '"quoted"', '-', '--', '--id');
   assert.deepEqual([all.code, JSON.parse(all.stdout)], [0, [1, -2.5, { a: [null] }, true, 'plain text', 'quoted', '', '--id']]);
   assert.equal((await busybody('publish', 'ann:first', 'hi there')).stdout, 'hi there\n');

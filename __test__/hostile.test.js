@@ -193,7 +193,7 @@ test('__proto__ as id, event, method and key', LIMIT, async (t) => {
 test('a peer cannot speak for another', LIMIT, async (t) => {
   const bus = await neighbourhood(t);
   const mallory = await joinLegacy(t, bus, 'mallory');
-  bus.ann.handle('who', (reply) => reply.from);
+  bus.ann.serve('who', ({ from }) => from);
   assert.deepEqual(await mallory.ack(mallory.send('PUBLISH', ['ann', 'who', []], 'far')), [null, 'mallory']);
   const heard = collect(bus.ann, 'news', (text, reply) => reply.from);
   await announced(bus.ann);

@@ -19,7 +19,7 @@ const PYTHON = { ...LIMIT, skip: !hasPython && 'python3 is not to be had here' }
 test('Python’s standard library joins, publishes, replies, broadcasts, calls rpc and leaves', PYTHON, async (t) => {
   const bus = await openBus(t);
   const ann = await bus.node('ann');
-  ann.handle('double', (n, reply) => ({ double: 2 * n, from: reply.from }));
+  ann.serve('double', ({ from }, n) => ({ double: 2 * n, from }));
   bus.bridge.handle('sum', (a, b) => a + b);
   const left = once(bus.bridge, 'node:leave');
   const ready = once(ann, 'ready');
@@ -201,7 +201,7 @@ test('BROADCAST from a node reaches every peer', LIMIT, async (t) => {
 
 test('RPC reaches the bridge’s process; an unknown method is acknowledged with a reason', LIMIT, async (t) => {
   const bus = await openBus(t);
-  bus.bridge.handle('sum', (a, b, reply) => [a + b, reply.from]);
+  bus.bridge.serve('sum', ({ from }, a, b) => [a + b, from]);
   const old = await joinLegacy(t, bus, 'old');
   assert.deepEqual(await old.ack(old.send('RPC', ['sum', [2, 3]])), [null, [5, 'old']]);
   assert.ok((await old.ack(old.send('RPC', ['unknown', []])))[0]);

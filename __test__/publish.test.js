@@ -43,7 +43,7 @@ test('an Error given to reply is an Error for the callback', LIMIT, async (t) =>
 test("a handler's value reaches a callback as (null, value), its throw or rejection as (err)", LIMIT, async (t) => {
   const bus = await openBus(t);
   const [ann, bob] = await bus.nodes('ann', 'bob');
-  bob.handle('sum', (a, b, reply) => (assert.equal(reply.from, 'ann'), a + b));
+  bob.serve('sum', ({ from }, a, b) => (assert.equal(from, 'ann'), a + b));
   bob.handle('slow', async (a) => `${a}!`);
   bob.handle('throws', () => {
     throw new TypeError('no');
@@ -107,7 +107,7 @@ test('names in any script, and names that objects know', LIMIT, async (t) => {
   const bus = await openBus(t);
   const names = ['Ünïcödé', '日本', '🚌', '__proto__', 'constructor', 'toString', 'hasOwnProperty', ' ', 'a/b?c#d%20'];
   const nodes = await bus.nodes(...names);
-  for (const node of nodes) for (const event of names) node.handle(event, (reply) => [node.id, reply.event, reply.from]);
+  for (const node of nodes) for (const event of names) node.serve(event, (asked) => [node.id, asked.event, asked.from]);
   for (const to of names) {
     for (const event of names) assert.deepEqual(await nodes[0].request(`${to}:${event}`), [to, event, names[0]]);
   }
@@ -118,7 +118,7 @@ test('more names than any table holds, in flight at once: each event arrives as 
   const [ann, bob] = await bus.nodes('ann', 'bob');
   const names = Array.from({ length: 9000 }, (_, n) => `event-${n}`);
   bob.setMaxListeners(0);
-  for (const name of names) bob.handle(name, (n, reply) => [n, reply.event, reply.from]);
+  for (const name of names) bob.serve(name, ({ event, from }, n) => [n, event, from]);
   const first = await Promise.all(names.map((name, n) => ann.request(`bob:${name}`, n)));
   assert.deepEqual(first, names.map((name, n) => [n, name, 'ann']));
   const again = await Promise.all(names.slice(0, 100).map((name, n) => ann.request(`bob:${name}`, n)));
@@ -128,7 +128,7 @@ test('more names than any table holds, in flight at once: each event arrives as 
 test('a node may talk to itself', LIMIT, async (t) => {
   const bus = await openBus(t);
   const ann = await bus.node('ann');
-  ann.handle('mirror', (value, reply) => [value, reply.from]);
+  ann.serve('mirror', ({ from }, value) => [value, from]);
   assert.deepEqual(await ann.request('ann:mirror', 1), [1, 'ann']);
 });
 

@@ -10,8 +10,8 @@ async function main() {
   const bridge = createBridge({ path });
   const counters = new Map();
 
-  // As with node.handle: what is returned is the reply; the last argument knows who calls.
-  bridge.handle('next', (name, { from }) => {
+  // What is returned is the reply, as with bridge.handle; the first argument knows who calls.
+  bridge.serve('next', ({ from }, name) => {
     const value = (counters.get(name) ?? 0) + 1;
     counters.set(name, value);
     return { value, for: from };

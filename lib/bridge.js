@@ -7,12 +7,14 @@ const { EventEmitter } = require('node:events');
 const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
 const { rethrow } = require('./calls.js');
+const { Context, Contexts } = require('./context.js');
 const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { Handlers } = require('./handlers.js');
 const { Keeper } = require('./keeper.js');
 const { checkMethod, parseBridgeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
-const { createReply, replyWith } = require('./reply.js');
+const { createReply, giveContext } = require('./reply.js');
 const { decode, needsPacking, pack, packClone, stringify } = require('./values.js');
 const { ENCODING } = require('./wire.js');
 
@@ -23,7 +25,8 @@ class Bridge extends EventEmitter {
   #native = null;
   #keeper = new Keeper();
   #ready = new Ready();
-  #handlers = new Map();
+  #handlers = new Handlers('method');
+  #contexts = new Contexts();
   #closing = null;
   #ended = null;
   #failure = null;
@@ -72,9 +75,13 @@ class Bridge extends EventEmitter {
 
   handle(method, handler) {
     checkMethod(method);
-    if (typeof handler !== 'function') throw invalidArg('handler', 'a function', handler, 'argument');
-    if (this.#handlers.has(method)) throw invalidArg('method', 'one that has no handler yet', method, 'argument');
-    this.#handlers.set(method, replyWith(handler));
+    this.#handlers.add(method, handler, false, () => {});
+    return this;
+  }
+
+  serve(method, handler) {
+    checkMethod(method);
+    this.#handlers.add(method, handler, true, () => {});
     return this;
   }
 
@@ -141,11 +148,18 @@ class Bridge extends EventEmitter {
   #heed(event) {
     switch (event.kind) {
       case 'call': return this.#call(event);
+      case 'cancel': return this.#contexts.cancel(askerOf(event.caller), event.caller[2], event.from);
       case 'join': return this.emit('node:join', JSON.parse(event.text));
-      case 'leave': return this.emit('node:leave', JSON.parse(event.text), event.from);
+      case 'leave': return this.#left(JSON.parse(event.text), event.from);
       case 'trouble': return this.#trouble(fromNative(event.from, event.text));
       case 'ended': return this.#over();
     }
+  }
+
+  #left(info, reason) {
+    const code = this.#closing === null ? 'ERR_NODE_LEFT' : 'ERR_CLOSED';
+    this.#contexts.departed((asker, from) => from === info.id, code);
+    this.emit('node:leave', info, reason);
   }
 
   /** What does not end the bridge must not end its process either, if nobody listens. */
@@ -157,14 +171,16 @@ class Bridge extends EventEmitter {
   #over() {
     this.#keeper.stop();
     forgetLastWords(this.#lastWords);
+    this.#contexts.departed(() => true, 'ERR_CLOSED');
     this.#ended?.();
     this.emit('close');
   }
 
-  #call({ caller, from, text: method, encoding, body }) {
-    const reply = createReply(from, method, false, (values) => {
+  #call({ caller, from, text: method, encoding, body, timeLeft }) {
+    let reply = createReply(from, method, false, (values) => {
       const answer = encode(values, encoding);
       this.#native.answer(caller, answer.encoding, answer.body);
+      this.#contexts.close(askerOf(caller), caller[2]);
     });
     let args;
     try {
@@ -172,11 +188,25 @@ class Bridge extends EventEmitter {
     } catch (error) {
       return reply(error);
     }
+    if (this.#handlers.serves(method)) reply = this.#serve(caller, from, method, timeLeft ?? -1, reply);
     const handler = this.#handlers.get(method);
     if (handler !== undefined) return handler.call(this, ...args, reply);
     const heard = this.emit('rpc', { id: from, from, data: [method, args], response: reply });
     if (!heard) this.#native.refuse(caller, method, `the bridge has no method '${method}'`);
   }
+
+  /** The Reply to a call whose handler may ask whether it is still waited for. */
+  #serve(caller, from, method, timeLeft, reply) {
+    const waits = caller[2] !== 0;
+    const context = new Context(from, method, false, waits ? timeLeft : null);
+    if (waits) this.#contexts.open(askerOf(caller), caller[2], context);
+    return giveContext(reply, context);
+  }
+}
+
+/** Whoever calls, from one joining to its leaving. */
+function askerOf([place, incarnation]) {
+  return `${place}:${incarnation}`;
 }
 
 /** Values as a body; `like` is the encoding of what they answer, for a peer that sent a clone can read one. */

@@ -4,16 +4,23 @@
 
 const { Aside } = require('./aside.js');
 const { rethrow } = require('./calls.js');
+const { Context } = require('./context.js');
 const { RESERVED_EVENTS, fromNative } = require('./errors.js');
 const { Presence } = require('./presence.js');
-const { createReply } = require('./reply.js');
+const { createReply, giveContext } = require('./reply.js');
 const { decode } = require('./values.js');
 const { DISPATCH, NOTICE } = require('./wire.js');
+
+// Taken when this is loaded: tests of users replace globals.
+const { now } = Date;
 
 /** Bit of `head`: the body is the only argument itself, a string. */
 const PLAIN = 1 << 29;
 /** Bits of `head` that say who sends what: kind, sender's slot, event's slot. */
 const WHO_AND_WHAT = 0x1fff_ffe7;
+/** Hex digits of the session before an id, in the name of a node that asks. */
+const SESSION = 16;
+const NO_SESSION = '0'.repeat(SESSION);
 
 class Inbound {
   #emitter;
@@ -21,11 +28,20 @@ class Inbound {
   #calls = null;
   #messenger = null;
   #functions = null;
+  #native = null;
+  #handlers = null;
+  #contexts = null;
   /** Names by slot, told by NOTICE.NAME before they are used. Slot 0 is the bridge. */
   #names = [''];
+  /** Nodes by slot, in one session each: the name with the session before it. */
+  #askers = [''];
   #acknowledging = false;
   #lastKey = -1;
   #lastReply = null;
+  /** Who asks, if the event is served. */
+  #lastAsker = null;
+  /** What is being delivered, if it was put aside. */
+  #late = null;
   /** What came while the program had paused. */
   #aside = new Aside((message) => this.#deliverLate(message), () => this.#notices.asideEmitted());
   /** Who is on the bus, while anybody listens for it. */
@@ -37,11 +53,19 @@ class Inbound {
     this.#notices = notices;
   }
 
-  /** `functions`: those of the native side. */
-  connect(calls, messenger, functions) {
+  /** `functions`: those of the native side. `handlers` and `contexts`: of the node. */
+  connect(calls, messenger, functions, native, { handlers, contexts }) {
     this.#calls = calls;
     this.#messenger = messenger;
     this.#functions = functions;
+    this.#native = native;
+    this.#handlers = handlers;
+    this.#contexts = contexts;
+  }
+
+  /** Another handler, or none any more. */
+  handlersChanged() {
+    this.#lastKey = -1;
   }
 
   /** Called by the native side when the socket is ready. */
@@ -87,25 +111,40 @@ class Inbound {
   }
 
   /** Delivers something under the names that its slots stood for when it came. */
-  #deliverLate({ from, event, head, correlation, body }) {
+  #deliverLate(message) {
+    const { from, event, asker, head, correlation, body } = message;
+    if ((head & 3) === DISPATCH.NOTICE) return this.#notice(head >> 3, correlation, body);
     const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
     const [fromNow, eventNow] = [this.#names[fromSlot], this.#names[eventSlot]];
-    if (from === fromNow && event === eventNow) return this.#deliver(head, correlation, body);
-    this.#rename(fromSlot, from, eventSlot, event);
+    const askerNow = this.#askers[fromSlot];
+    const renamed = from !== fromNow || event !== eventNow || asker !== askerNow;
+    if (renamed) this.#rename(fromSlot, from, asker, eventSlot, event);
+    this.#late = message;
     this.#deliver(head, correlation, body);
-    this.#rename(fromSlot, fromNow, eventSlot, eventNow);
+    this.#late = null;
+    if (renamed) this.#rename(fromSlot, fromNow, askerNow, eventSlot, eventNow);
   }
 
-  #rename(fromSlot, from, eventSlot, event) {
+  #rename(fromSlot, from, asker, eventSlot, event) {
     this.#names[fromSlot] = from;
+    this.#askers[fromSlot] = asker;
     this.#names[eventSlot] = event;
     this.#lastKey = -1;
   }
 
   #putAside(head, correlation, body) {
-    const [from, event] = [this.#names[(head >> 5) & 0xfff], this.#names[(head >> 17) & 0xfff]];
-    this.#aside.add({ from, event, head, correlation, body });
+    const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
+    const [from, event, asker] = [this.#names[fromSlot], this.#names[eventSlot], this.#askers[fromSlot]];
+    const timeLeft = correlation === 0 ? -1 : this.#native.timeLeft;
+    const until = timeLeft < 0 ? Infinity : now() + timeLeft;
+    this.#aside.add({ from, event, asker, until, head, correlation, body });
     this.#notices.putAside();
+  }
+
+  /** Milliseconds that whoever sent what is being delivered goes on waiting; -1: for ever, or not at all. */
+  #timeLeft() {
+    if (this.#late === null) return this.#native.timeLeft;
+    return this.#late.until === Infinity ? -1 : Math.max(this.#late.until - now(), 0);
   }
 
   #deliver(head, correlation, body) {
@@ -137,6 +176,7 @@ class Inbound {
     }
     this.#lastKey = key;
     this.#lastReply = Object.freeze(createReply(from, event, broadcast, null));
+    this.#lastAsker = this.#handlers.serves(event) ? this.#askers[fromSlot] : null;
     return true;
   }
 
@@ -172,7 +212,19 @@ class Inbound {
   }
 
   #createReply(from, event, broadcast, correlation) {
+    if (this.#lastAsker !== null) return this.#createServed(from, event, this.#lastAsker, correlation);
     return createReply(from, event, broadcast, (values) => this.#messenger.reply(from, correlation, values));
+  }
+
+  /** A Reply to a question whose handler may ask whether it is still waited for. */
+  #createServed(from, event, asker, correlation) {
+    const context = new Context(from, event, false, this.#timeLeft());
+    this.#contexts.open(asker, correlation, context);
+    const reply = createReply(from, event, false, (values) => {
+      this.#messenger.reply(from, correlation, values);
+      this.#contexts.close(asker, correlation);
+    });
+    return giveContext(reply, context);
   }
 
   /** Emits an event; what its listeners throw does not keep the next from being told. */
@@ -214,10 +266,13 @@ class Inbound {
 
   #heed(notice, correlation, body) {
     switch (notice) {
-      case NOTICE.NAME:
-        this.#names[correlation] = body;
-        this.#lastKey = -1;
-        break;
+      case NOTICE.NAME: return this.#name(correlation, body, undefined);
+      case NOTICE.PEER: return this.#name(correlation, body.slice(SESSION), body);
+      case NOTICE.CANCELLED:
+      case NOTICE.DEPARTED:
+        // The question itself may have been put aside.
+        if (this.#aside.active && this.#late === null) this.#aside.add({ head: headOf(notice), correlation, body });
+        return this.#askerGone(notice, correlation, body);
       case NOTICE.FAILED:
         this.#calls.settle(correlation, errorOf(body), null);
         break;
@@ -226,7 +281,9 @@ class Inbound {
         this.#notices.undeliverable({ target: node === '' ? event : `${node}:${event}`, event, code });
         break;
       }
-      case NOTICE.ONLINE: return this.#notices.online();
+      case NOTICE.ONLINE:
+        this.#askersLost(JSON.parse(body)[1] === 'true');
+        return this.#notices.online();
       case NOTICE.REJECTED: return this.#notices.rejected(errorOf(body));
       case NOTICE.LOST: return this.#notices.lost(errorOf(body));
       case NOTICE.DRAIN: return this.#notices.drain();
@@ -234,6 +291,32 @@ class Inbound {
       case NOTICE.ENDED: return this.#notices.ended(decode(correlation, body));
     }
   }
+
+  #name(slot, name, asker) {
+    this.#names[slot] = name;
+    this.#askers[slot] = asker;
+    this.#lastKey = -1;
+  }
+
+  #askerGone(notice, correlation, body) {
+    if (notice === NOTICE.CANCELLED) {
+      const [asker, code] = JSON.parse(body);
+      return this.#contexts.cancel(asker, correlation, code);
+    }
+    const any = body.startsWith(NO_SESSION);
+    this.#contexts.departed((asker, id) => asker === body || (any && id === body.slice(SESSION)));
+  }
+
+  /** There is another link: who asks may have gone unseen. `kept`: they were not told that this node had gone. */
+  #askersLost(kept) {
+    if (!kept) this.#contexts.departed(() => true);
+    for (const asker of this.#contexts.askers) this.#native.watchAsker(asker);
+  }
+}
+
+/** As the native side tells a notice. */
+function headOf(notice) {
+  return DISPATCH.NOTICE | notice << 3;
 }
 
 function errorOf(json) {

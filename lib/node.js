@@ -7,24 +7,23 @@ const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
+const { Contexts } = require('./context.js');
 const { driver } = require('./driver.js');
 const { HELD, Tie, watch } = require('./dropped.js');
-const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
+const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { Handlers } = require('./handlers.js');
 const { Inbound } = require('./inbound.js');
 const { Keeper } = require('./keeper.js');
 const { lane } = require('./lane.js');
 const { Messenger } = require('./messenger.js');
 const { checkEvent, isEventName, parseCallOptions, parseNodeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
-const { replyWith } = require('./reply.js');
 
 /** Milliseconds that leave() waits for receivers to take what was sent. */
 const LEAVE_PATIENCE = 5_000;
 /** Milliseconds that the bridge may take to answer a goodbye that waits for nothing else. */
 const GOODBYE_PATIENCE = 1_000;
-/** Events that one node may listen for: the bridge remembers no more of anybody. */
-const MAX_INTERESTS = 10_000;
 
 class Node extends EventEmitter {
   #options;
@@ -38,7 +37,8 @@ class Node extends EventEmitter {
   #keeper = new Keeper();
   #ready = new Ready();
   #interests = new Set();
-  #handled = new Map();
+  #handlers = new Handlers('event');
+  #contexts = new Contexts();
   #state = 'connecting'; // then 'online' and 'offline' in turn, at last 'leaving' and 'closed'
   /** Whether what comes is not acknowledged, because too much is put aside. */
   #holdsBack = false;
@@ -64,7 +64,8 @@ class Node extends EventEmitter {
     this.#flush = functions.flush;
     this.#calls = new Calls(this.#native, this.#tie);
     this.#messenger = new Messenger(this.#native, functions, this.#calls, options, this.#undeliverable);
-    inbound.connect(this.#calls, this.#messenger, functions);
+    const served = { handlers: this.#handlers, contexts: this.#contexts };
+    inbound.connect(this.#calls, this.#messenger, functions, this.#native, served);
     this.#connection = new Connection(this.#native, this.#tie.turn, this.#options, this.#connected());
     this.#lastWords = this.#native.flushBlocking.bind(this.#native);
     this.#keeper.start();
@@ -121,14 +122,17 @@ class Node extends EventEmitter {
   }
 
   handle(event, handler) {
+    return this.#answer(event, handler, false);
+  }
+
+  serve(event, handler) {
+    return this.#answer(event, handler, true);
+  }
+
+  #answer(event, handler, serves) {
     checkEvent(event);
-    if (typeof handler !== 'function') throw invalidArg('handler', 'a function', handler, 'argument');
-    const before = this.#handled.get(event);
-    if (before !== undefined && this.listeners(event).includes(before)) {
-      throw invalidArg('event', 'one that has no handler yet', event, 'argument');
-    }
-    this.on(event, replyWith(handler));
-    this.#handled.set(event, handler);
+    this.#handlers.add(event, handler, serves, (listener) => this.on(event, listener));
+    this.#inbound.handlersChanged();
     return this;
   }
 
@@ -198,7 +202,6 @@ class Node extends EventEmitter {
   // ---- listeners: the bridge is told which events concern this node ---------------------------------------------
 
   on(event, listener) {
-    this.#checkInterest(event);
     super.on(event, listener);
     this.#updateInterest(event);
     return this;
@@ -209,7 +212,6 @@ class Node extends EventEmitter {
   }
 
   prependListener(event, listener) {
-    this.#checkInterest(event);
     super.prependListener(event, listener);
     this.#updateInterest(event);
     return this;
@@ -235,26 +237,18 @@ class Node extends EventEmitter {
     return this;
   }
 
-  /** Throws before anything is registered if the bridge would not let this node listen for one more event. */
-  #checkInterest(event) {
-    const few = this.#interests.size < MAX_INTERESTS - PRESENCE_EVENTS.size;
-    if (few || this.#interests.has(event) || !isInterest(event)) return;
-    const after = new Set(this.#interests).add(event);
-    // Of presence the bridge is always told both sides.
-    if ([...PRESENCE_EVENTS].some((each) => after.has(each))) PRESENCE_EVENTS.forEach((each) => after.add(each));
-    if (after.size <= MAX_INTERESTS) return;
-    throw invalidArg('event', `one of the ${MAX_INTERESTS} that a node may listen for`, event, 'argument');
-  }
-
   #updateInterest(event) {
     // EventEmitter's constructor may not have been followed by ours yet.
     this.#tie?.set(HELD.LISTENED, this.eventNames().length > 0);
+    // Presence comes as broadcasts of the bridge: listening for it is an interest like any other.
+    if (RESERVED_EVENTS.has(event) && !PRESENCE_EVENTS.has(event)) return;
+    if (this.#handlers?.prune(this, event)) this.#inbound.handlersChanged();
     const listens = this.listenerCount(event) > 0;
-    if (listens === this.#interests.has(event) || !isInterest(event)) return;
+    if (listens === this.#interests.has(event)) return;
+    // What no peer can send needs no interest: the listener is for events emitted in this process.
+    if (!isEventName(event)) return;
     if (listens) this.#interests.add(event);
     else this.#interests.delete(event);
-    // A handler that was taken off is not remembered.
-    if (!listens) this.#handled.delete(event);
     if (PRESENCE_EVENTS.has(event)) this.#updatePresence();
     else this.#native?.listen(event, listens);
     this.#messenger?.scheduleFlush();
@@ -381,6 +375,7 @@ class Node extends EventEmitter {
     clearTimeout(this.#impatience);
     if (flush) this.#flush();
     this.#calls.settleAll(error);
+    this.#contexts.departed(() => true, 'ERR_CLOSED');
     this.#native.close(error.message);
     this.#inbound.end();
     this.#tie.end();
@@ -409,14 +404,6 @@ function estateOf(id, handle, functions, tie, keeper, lastWords) {
 
 function closedError(reason) {
   return new BusybodyError('ERR_CLOSED', reason);
-}
-
-/**
- * Whether the bridge is told of listeners for it. Presence comes as broadcasts of the bridge: listening for it is an
- * interest like any other. What no peer can send needs none: the listener is for events emitted in this process.
- */
-function isInterest(event) {
-  return RESERVED_EVENTS.has(event) ? PRESENCE_EVENTS.has(event) : isEventName(event);
 }
 
 /** The callback at the end of the arguments, taken off. */

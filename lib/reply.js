@@ -23,23 +23,34 @@ function createReply(from, event, broadcast, send) {
   return reply;
 }
 
-/** A listener that replies with what `handler` returns, resolves to, throws or rejects with. */
-function replyWith(handler) {
-  function listener(...args) {
-    const reply = args[args.length - 1];
-    let outcome;
-    try {
-      outcome = handler.apply(this, args);
-    } catch (error) {
-      fail(reply, error);
-      return;
-    }
-    if (typeof outcome?.then === 'function') outcome.then((value) => answer(reply, value), (error) => fail(reply, error));
-    else answer(reply, outcome);
+/** Whether a value is a Reply: what a listener gets behind the arguments, which functions never are that come from others. */
+function isReply(value) {
+  return typeof value === 'function' && typeof value.broadcast === 'boolean';
+}
+
+/** Where a Reply has the context of its question, if that is served. */
+const CONTEXT = Symbol('context');
+
+function contextOf(reply) {
+  return reply[CONTEXT];
+}
+
+function giveContext(reply, context) {
+  reply[CONTEXT] = context;
+  return reply;
+}
+
+/** Calls a handler; what it returns, resolves to, throws or rejects with is the reply. */
+function run(self, handler, args, reply) {
+  let outcome;
+  try {
+    outcome = handler.apply(self, args);
+  } catch (error) {
+    fail(reply, error);
+    return;
   }
-  // off(event, handler) finds the listener by this, as it does for once().
-  listener.listener = handler;
-  return listener;
+  if (typeof outcome?.then === 'function') outcome.then((value) => answer(reply, value), (error) => fail(reply, error));
+  else answer(reply, outcome);
 }
 
 function answer(reply, value) {
@@ -69,4 +80,4 @@ function outcomeOf(args) {
   return args[0];
 }
 
-module.exports = { createReply, outcomeOf, replyWith };
+module.exports = { contextOf, createReply, giveContext, isReply, outcomeOf, run };

@@ -20,6 +20,7 @@ const DISPATCH = Object.freeze({ MESSAGE: 0, BROADCAST: 1, REPLY: 2, NOTICE: 3 }
 /** What a call of kind NOTICE is about. */
 const NOTICE = Object.freeze({
   ONLINE: 1, REJECTED: 2, NAME: 3, FAILED: 4, UNDELIVERABLE: 5, DRAIN: 6, LEFT: 7, ENDED: 8, LOST: 9,
+  PEER: 10, CANCELLED: 11, DEPARTED: 12,
 });
 
 /** `send` returns minus one of these when it refuses; the text says it with the node's own numbers. */

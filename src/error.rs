@@ -41,10 +41,14 @@ pub enum Code {
     Insecure = 16,
     /// Cut off: did not read for `stallTimeout` while its queue was full.
     SlowNode = 17,
+    /// Another process of the same user took the id over.
+    Replaced = 18,
+    /// Whoever asked gave up.
+    Aborted = 19,
 }
 
 impl Code {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::UnknownNode,
         Self::DuplicateNode,
         Self::NoListener,
@@ -62,6 +66,8 @@ impl Code {
         Self::Unauthorized,
         Self::Insecure,
         Self::SlowNode,
+        Self::Replaced,
+        Self::Aborted,
     ];
 
     /// The code as JavaScript sees it in `err.code`.
@@ -84,6 +90,8 @@ impl Code {
             Self::Unauthorized => "ERR_UNAUTHORIZED",
             Self::Insecure => "ERR_INSECURE",
             Self::SlowNode => "ERR_SLOW_NODE",
+            Self::Replaced => "ERR_REPLACED",
+            Self::Aborted => "ABORT_ERR",
         }
     }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import {
   awesome, createBridge, createNode, Bridge, BusybodyError, Node, DEFAULT_ADDRESS, DEFAULT_PORT,
 } from 'busybody';
-import type { Address, BridgeOptions, ErrorCode, Limits, NodeInfo, NodeOptions, Reply } from 'busybody';
+import type { Address, BridgeOptions, Context, ErrorCode, Limits, NodeInfo, NodeOptions, Reply } from 'busybody';
 
 const word: 'awesome' = awesome();
 const port: number = DEFAULT_PORT;
@@ -41,6 +41,10 @@ export async function conversation(node: Node, signal: AbortSignal): Promise<str
   node.on('greet', (name: string, reply: Reply) => {
     if (!reply.broadcast) reply(null, `${word}, ${name} of ${reply.from}, for ${reply.event}`);
   });
+  node.serve('dig', async ({ from, event, broadcast, signal, deadline }, depth: number) => {
+    await fetch(`http://x/${from}${event}`, { signal });
+    return broadcast ? depth : deadline! - Date.now();
+  });
   node.handle('sum', (a: number, b: number) => a + b).handle('later', async () => Buffer.from('x'));
   node
     .publish('other:greet')
@@ -68,7 +72,8 @@ export async function hosting(bridge: Bridge): Promise<void> {
   const url: string | null = bridge.url;
   const where = bridge.address();
   console.log(url, where && ('path' in where ? where.path : where.port + where.address + where.family));
-  bridge.handle('time', () => Date.now()).handle('slow', async (what: string, reply: Reply) => reply(null, what));
+  bridge.handle('time', () => Date.now()).handle('slow', async (what: string) => what)
+    .serve('mine', ({ from, deadline }: Context, what: string) => [from, deadline, what]);
   bridge.nodes().map((node) => node.id);
   bridge.unref().ref();
   await bridge.close();

@@ -39,11 +39,11 @@ pub struct BridgeSetup {
 /// What happened on the bridge's thread; which fields are set depends on `kind`.
 #[napi(object)]
 pub struct BridgeEvent {
-    /// 'call' | 'join' | 'leave' | 'trouble' | 'ended'
+    /// 'call' | 'cancel' | 'join' | 'leave' | 'trouble' | 'ended'
     pub kind: String,
-    /// call: hand it back with the answer.
+    /// call: hand it back with the answer. cancel: that of the call.
     pub caller: Option<Vec<u32>>,
-    /// call: the caller's id. leave: the reason. trouble: the code.
+    /// call: the caller's id. cancel: why, a code. leave: the reason. trouble: the code.
     pub from: Option<String>,
     /// call: the method. join, leave: the node as JSON. trouble: the message.
     pub text: Option<String>,
@@ -51,6 +51,8 @@ pub struct BridgeEvent {
     pub encoding: Option<u32>,
     /// call: a string of JSON, or bytes.
     pub body: Option<Either<String, Buffer>>,
+    /// call: milliseconds that the caller goes on waiting; missing: for ever, or it does not.
+    pub time_left: Option<f64>,
 }
 
 /// A bridge's native half.
@@ -197,9 +199,10 @@ fn host(
 }
 
 fn describe(event: HostEvent) -> BridgeEvent {
-    let empty = BridgeEvent { kind: "ended".into(), caller: None, from: None, text: None, encoding: None, body: None };
+    let kind = "ended".into();
+    let empty = BridgeEvent { kind, caller: None, from: None, text: None, encoding: None, body: None, time_left: None };
     match event {
-        HostEvent::Call { caller, from, method, encoding, body } => BridgeEvent {
+        HostEvent::Call { caller, from, method, encoding, time_left, body } => BridgeEvent {
             kind: "call".into(),
             caller: Some(caller.to_parts().to_vec()),
             from: Some(from),
@@ -209,6 +212,13 @@ fn describe(event: HostEvent) -> BridgeEvent {
                 Encoding::Json => Either::A(String::from_utf8_lossy(&body).into_owned()),
                 _ => Either::B(Buffer::from(body.to_vec())),
             }),
+            time_left: time_left.millis().map(|millis| millis as f64),
+        },
+        HostEvent::Cancelled { caller, code } => BridgeEvent {
+            kind: "cancel".into(),
+            caller: Some(caller.to_parts().to_vec()),
+            from: Some(code.as_str().to_owned()),
+            ..empty
         },
         HostEvent::Joined(info) => BridgeEvent { kind: "join".into(), text: Some(info.to_json()), ..empty },
         HostEvent::Left(info, departure) => BridgeEvent {

@@ -12,9 +12,11 @@ use crate::bridge::server::BUSY_BUFFERS;
 use crate::error::{Error, Result, os_code};
 use crate::node::client::{Client, Phase};
 use crate::node::link::Link;
+use crate::node::receiving::Event;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
 use crate::wire::reader::Arrived;
+use crate::wire::time_left::TimeLeft;
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
@@ -44,6 +46,8 @@ pub struct Core {
     /// Whether the process is about to end: no tick comes any more that would write what is sent.
     ending: Cell<bool>,
     pub dispatch: Dispatch,
+    /// How long the sender of what is being delivered goes on waiting.
+    pub time_left: Cell<TimeLeft>,
     start: Instant,
 }
 
@@ -57,6 +61,7 @@ impl Core {
             busy: Cell::new(false),
             ending: Cell::new(false),
             dispatch,
+            time_left: Cell::default(),
             start: Instant::now(),
         })
     }
@@ -100,6 +105,10 @@ impl Core {
         let now = self.now();
         self.client.borrow_mut().handle_timeout(now);
         self.deliver_events();
+        // Those who were asked are told.
+        if self.client.borrow().has_output() {
+            self.flush();
+        }
         let next = self.client.borrow().next_timeout();
         next.map_or(-1.0, |deadline| deadline.saturating_sub(self.now()) as f64)
     }
@@ -181,7 +190,7 @@ impl Core {
         loop {
             let event = self.client.borrow_mut().poll_event();
             let Some(event) = event else { return };
-            entered.deliver(event);
+            self.deliver(entered, event);
         }
     }
 
@@ -208,7 +217,10 @@ impl Core {
         let connected = link.connected().map_err(|error| broken(&error))?;
         if connected {
             self.connected.set(true);
-            self.client.borrow_mut().connected();
+            let (mut client, now) = (self.client.borrow_mut(), self.now());
+            // What is said again says how long it still waits.
+            client.handle_timeout(now);
+            client.connected();
         }
         Ok(connected)
     }
@@ -270,6 +282,7 @@ impl Core {
         let plain = self.client.borrow_mut().plain_delivery(frame);
         if let Some(delivery) = plain {
             self.deliver_to(entered);
+            self.time_left.set(delivery.time_left);
             entered.deliver_message(delivery);
             return Ok(());
         }
@@ -278,8 +291,15 @@ impl Core {
             self.flush();
         }
         self.deliver_to(entered);
-        event.into_iter().for_each(|event| entered.deliver(event));
+        event.into_iter().for_each(|event| self.deliver(entered, event));
         Ok(())
+    }
+
+    fn deliver(&self, entered: &Entered, event: Event<'_>) {
+        if let Event::Delivery(delivery) = &event {
+            self.time_left.set(delivery.time_left);
+        }
+        entered.deliver(event);
     }
 
     fn lose(&self, error: &Error) {

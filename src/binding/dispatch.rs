@@ -24,7 +24,7 @@ use crate::wire::frame::{Encoding, kind};
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub enum Notice {
-    /// `[bridge pid]`
+    /// `[bridge pid, kept]`, where kept is "true" or "false".
     Online = 1,
     /// `[code, text]`
     Rejected = 2,
@@ -42,6 +42,12 @@ pub enum Notice {
     Ended = 8,
     /// `[code, text]`
     Lost = 9,
+    /// correlation: the slot; the body is a node: its session as 16 hex digits, then its id.
+    Peer = 10,
+    /// correlation: that of a question; `[asker, code]`, the asker as of `Peer`. Nobody waits for the reply.
+    Cancelled = 11,
+    /// The body is a node that is gone, as of `Peer`; session 0: in any session.
+    Departed = 12,
 }
 
 const KIND_NOTICE: u32 = 3;
@@ -122,10 +128,19 @@ impl Entered {
             Event::Ended { encoding, body } => {
                 self.notify(Notice::Ended, bits(encoding), |env| body_value(env, encoding, body));
             }
-            Event::Name { slot, name } => {
+            Event::Name { slot, name, session: None } => {
                 self.notify(Notice::Name, u32::from(slot), |env| text_value(env, name.as_bytes()));
             }
-            Event::Online(welcome) => self.notify_json(Notice::Online, 0, &[&welcome.pid.to_string()]),
+            Event::Name { slot, name, session: Some(session) } => {
+                self.notify_peer(Notice::Peer, u32::from(slot), session, &name);
+            }
+            Event::Cancelled { from, session, correlation, code } => {
+                self.notify_json(Notice::Cancelled, correlation, &[&peer_text(session, &from), code.as_str()]);
+            }
+            Event::Departed { node, session } => self.notify_peer(Notice::Departed, 0, session, &node),
+            Event::Online(welcome) => {
+                self.notify_json(Notice::Online, 0, &[&welcome.pid.to_string(), &welcome.kept.to_string()]);
+            }
             Event::Rejected { code, text } => self.notify_json(Notice::Rejected, 0, &[code.as_str(), &text]),
             Event::Failed { correlation, code, text } => {
                 self.notify_json(Notice::Failed, correlation, &[code.as_str(), &text]);
@@ -141,7 +156,7 @@ impl Entered {
 
     /// The same with the commonest event.
     pub fn deliver_message(&self, delivery: Delivery<'_>) {
-        let Delivery { kind, from, event, correlation, encoding, body } = delivery;
+        let Delivery { kind, from, event, correlation, encoding, body, .. } = delivery;
         let broadcast = u32::from(kind == kind::BROADCAST);
         let head = broadcast | bits(encoding) << 3 | u32::from(from) << 5 | u32::from(event) << 17;
         self.call_with(head, correlation, |env| argument_value(env, encoding, body));
@@ -164,6 +179,10 @@ impl Entered {
 
     fn notify(&self, notice: Notice, correlation: u32, body: impl FnOnce(sys::napi_env) -> sys::napi_value) {
         self.call_with(KIND_NOTICE | (notice as u32) << 3, correlation, |env| (false, body(env)));
+    }
+
+    fn notify_peer(&self, notice: Notice, correlation: u32, session: u64, id: &str) {
+        self.notify(notice, correlation, |env| text_value(env, peer_text(session, id).as_bytes()));
     }
 
     fn notify_json(&self, notice: Notice, correlation: u32, fields: &[&str]) {
@@ -245,6 +264,11 @@ pub unsafe fn report(env: sys::napi_env) {
         sys::napi_get_and_clear_last_exception(env, &mut error);
         sys::napi_fatal_exception(env, error);
     }
+}
+
+/// A node in one of its sessions, as JavaScript knows it.
+fn peer_text(session: u64, id: &str) -> String {
+    format!("{session:016x}{id}")
 }
 
 const fn bits(encoding: Encoding) -> u32 {

@@ -142,6 +142,23 @@ impl NativeNode {
         self.core.client.borrow_mut().cancel(correlation);
     }
 
+    /// Milliseconds that the sender of what is being delivered goes on waiting for a reply; -1: for ever, or it does not.
+    #[napi(getter)]
+    pub fn time_left(&self) -> f64 {
+        self.core.time_left.get().millis().map_or(-1.0, |millis| millis as f64)
+    }
+
+    /// Asks to be told of the end of `asker`, as of [`Notice::Peer`](super::dispatch::Notice), whose question is being
+    /// worked on.
+    #[napi]
+    pub fn watch_asker(&self, asker: String) {
+        if let Some((session, id)) = asker.split_at_checked(16)
+            && let Ok(session) = u64::from_str_radix(session, 16)
+        {
+            self.core.client.borrow_mut().watch_asker(id, session);
+        }
+    }
+
     /// Fails requests whose time is up; milliseconds to the next one, or -1.
     #[napi]
     pub fn check_time(&self) -> f64 {

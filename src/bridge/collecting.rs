@@ -166,8 +166,14 @@ impl Router {
         match reader {
             Reader::Host => {
                 self.settlements.frame(in_flight);
-                self.call_host(sender, head, event, body);
+                if head.kind == kind::CANCEL {
+                    self.cancel_call(sender, &head, &body);
+                } else {
+                    self.call_host(sender, head, event, body);
+                }
             }
+            // The original's wire cannot say that nobody waits.
+            Reader::Legacy(_) if head.kind == kind::CANCEL => self.settlements.frame(in_flight),
             Reader::Legacy(receiver) if self.is_member(receiver) => {
                 self.deliver_legacy(sender, receiver, head, event, &body, in_flight);
                 if let Some(link) = self.members[receiver.place as usize].link.filter(|_| !self.keeps(sender)) {

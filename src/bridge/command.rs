@@ -9,12 +9,15 @@ use super::host::Caller;
 use super::member::{Departure, NodeInfo};
 use crate::error::{Code, Error};
 use crate::wire::frame::Encoding;
+use crate::wire::time_left::TimeLeft;
 
 /// What the host's process hears of its bridge, from the bridge's thread.
 #[derive(Debug)]
 pub enum HostEvent {
     /// Somebody calls a method of the host.
-    Call { caller: Caller, from: String, method: String, encoding: Encoding, body: Bytes },
+    Call { caller: Caller, from: String, method: String, encoding: Encoding, time_left: TimeLeft, body: Bytes },
+    /// A caller does not wait any longer, and why.
+    Cancelled { caller: Caller, code: Code },
     /// A node is on the bus.
     Joined(NodeInfo),
     /// A node is no longer on the bus.

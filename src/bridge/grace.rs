@@ -34,16 +34,8 @@ pub struct Absent {
     senders: FxHashSet<MemberKey>,
     /// Those who keep back what is for him, and have not said yet that they begin again.
     keepers: FxHashSet<MemberKey>,
-    /// Those who wait for something of him, or of him in one of his sessions; the last word of each counts.
-    watchers: FxHashMap<(MemberKey, u64), Watch>,
-}
-
-#[cfg(test)]
-impl Absent {
-    /// How many wait for something of him.
-    pub fn watchers(&self) -> usize {
-        self.watchers.len()
-    }
+    /// Those who wait for something of him.
+    watchers: Vec<(MemberKey, Watch)>,
 }
 
 impl Router {
@@ -100,7 +92,7 @@ impl Router {
     /// `watcher` will be told whether `id` comes.
     pub(super) fn await_for(&mut self, id: Symbol, watcher: MemberKey, watch: Watch) {
         match self.absent(id) {
-            Some(absent) => drop(absent.watchers.insert((watcher, watch.session), watch)),
+            Some(absent) => absent.watchers.push((watcher, watch)),
             None => self.tell_watcher_gone(watcher, watch),
         }
     }
@@ -151,7 +143,7 @@ impl Router {
             self.owe(keeper, key, 0, InFlight::Unwatched);
             self.expect_replay(keeper, key);
         }
-        for ((watcher, _), watch) in watchers {
+        for (watcher, watch) in watchers {
             self.watch(watcher, key, watch);
         }
     }
@@ -181,7 +173,7 @@ impl Router {
                 let code = Code::UnknownNode;
                 self.tell_gone(sender, Gone { seq, code, delivered_only: false, session: 0, node: node.clone() });
             }
-            for ((watcher, _), watch) in watchers {
+            for (watcher, watch) in watchers {
                 self.tell_watcher_gone(watcher, watch);
             }
             self.symbols.release(id);

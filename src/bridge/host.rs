@@ -6,17 +6,19 @@ use bytes::Bytes;
 
 use super::member::{Departure, MemberKey, NodeInfo};
 use super::router::Router;
-use super::routing::too_large_text;
 use super::symbols::Symbol;
 use crate::error::Code;
 use crate::wire::control::charge;
-use crate::wire::frame::{Encoding, Head, kind, refusal};
+use crate::wire::frame::{Encoding, Head, decode_refusal, kind, refusal};
+use crate::wire::time_left::TimeLeft;
 
 /// What concerns the process that hosts the bridge.
 #[derive(Debug)]
 pub enum Event {
     /// Somebody calls a method of the host.
     Rpc(RpcCall),
+    /// A caller does not wait any longer, and why.
+    Cancelled(Caller, Code),
     /// A node is on the bus.
     Joined(NodeInfo),
     /// A node is no longer on the bus.
@@ -31,6 +33,8 @@ pub struct RpcCall {
     pub from: Rc<str>,
     pub method: Rc<str>,
     pub encoding: Encoding,
+    /// How long the caller goes on waiting.
+    pub time_left: TimeLeft,
     pub body: Bytes,
 }
 
@@ -60,19 +64,11 @@ impl Router {
         self.host_pending = self.host_pending.saturating_sub(charge(bytes as u64) as usize);
     }
 
-    /// The host answers a call; an answer to somebody who left is dropped, one that is too large for its asker refused.
+    /// The host answers a call; an answer to somebody who left is dropped.
     pub fn answer(&mut self, caller: Caller, encoding: Encoding, body: Bytes) {
-        if !self.is_member(caller.member) || caller.correlation == 0 {
-            return;
+        if self.is_member(caller.member) && caller.correlation != 0 {
+            self.push_from_bridge(caller.member, kind::REPLY, caller.correlation, None, encoding, body);
         }
-        let (len, most) = (body.len() as u64, self.most_taken_by(caller.member));
-        if len <= most {
-            return self.push_from_bridge(caller.member, kind::REPLY, caller.correlation, None, encoding, body);
-        }
-        // Its asker would take the answer for the word of a bridge gone mad, each time it is said.
-        self.counters.undeliverable.increment();
-        let body = refusal(Code::TooLarge, &too_large_text(len, most)).into();
-        self.push_from_bridge(caller.member, kind::REFUSE, caller.correlation, None, Encoding::Json, body);
     }
 
     /// The host has no such method, or no room for the call.
@@ -97,6 +93,26 @@ impl Router {
         }
         self.host_pending += weight;
         let from = self.symbols.name(self.members[sender.place as usize].id).clone();
-        self.events.push_back(Event::Rpc(RpcCall { caller, from, method, encoding: head.encoding(), body }));
+        let (encoding, time_left) = (head.encoding(), head.time_left);
+        self.events.push_back(Event::Rpc(RpcCall { caller, from, method, encoding, time_left, body }));
+    }
+
+    /// Whoever called the host under this correlation gave up.
+    pub(super) fn cancel_call(&mut self, caller: MemberKey, head: &Head, body: &[u8]) {
+        let code = decode_refusal(body).map_or(Code::Aborted, |(code, _)| code);
+        let caller = Caller { member: caller, correlation: head.correlation };
+        self.events.push_back(Event::Cancelled(caller, code));
+    }
+
+    pub(super) fn send_roster(&mut self, asker: MemberKey, head: &Head) {
+        let Some(link) = self.members[asker.place as usize].link else { return };
+        // Whom others filled up to the bound may still ask.
+        if self.links[link.0 as usize].is_full(2 * self.limits.max_pending) {
+            // One read may ask ten thousand times, and each answer is long.
+            return self.refuse(asker, (None, None), head, Code::QueueFull, "earlier answers wait");
+        }
+        let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
+        let body = format!("[null,[{}]]", infos.join(",")).into();
+        self.push_from_bridge(asker, kind::REPLY, head.correlation, None, Encoding::Json, body);
     }
 }

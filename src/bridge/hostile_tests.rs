@@ -13,11 +13,20 @@ use crate::node::receiving::Event;
 use crate::outqueue::MAX_SLICES;
 use crate::wire::control::{Hello, Welcome, put_bare, put_interest, put_name, put_number};
 use crate::wire::frame::{Head, encode_chunk_head, encode_preamble, flag, kind, large_head};
+use crate::wire::time_left::TimeLeft;
 
 /// What one frame may be: right in form, whatever it says.
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let routed = (
-        prop::sample::select(vec![kind::MESSAGE, kind::BROADCAST, kind::RPC, kind::REPLY, kind::REFUSE, kind::ROSTER]),
+        prop::sample::select(vec![
+            kind::MESSAGE,
+            kind::BROADCAST,
+            kind::RPC,
+            kind::REPLY,
+            kind::REFUSE,
+            kind::ROSTER,
+            kind::CANCEL,
+        ]),
         prop_oneof![Just(0), Just(flag::ASK), Just(flag::LARGE), any::<u8>()],
         (0..4u16, 0..4u16, 0..5u32, 0..5u64),
         prop_oneof![
@@ -29,7 +38,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => routed.prop_map(|(kind, flags, (peer, event, correlation, seq), body)| {
             let mut out = Vec::new();
-            Head { kind, flags, peer, event, correlation, seq }.encode(body.len(), &mut out);
+            Head { kind, flags, peer, event, time_left: TimeLeft::NONE, correlation, seq }.encode(body.len(), &mut out);
             [out, body].concat()
         }),
         3 => (0..3u32, prop_oneof![Just(0), Just(flag::ABORT)], 0..50usize).prop_map(|(stream, flags, len)| {

@@ -134,7 +134,7 @@ impl Router {
     fn handle_frame(&mut self, link: LinkKey, member: MemberKey, frame: &Arrived<'_>) -> Result<()> {
         let payload = frame.raw.payload;
         match frame.raw.kind {
-            kind::MESSAGE | kind::BROADCAST | kind::RPC | kind::REPLY | kind::REFUSE | kind::ROSTER => {
+            kind::MESSAGE | kind::BROADCAST | kind::RPC | kind::REPLY | kind::REFUSE | kind::ROSTER | kind::CANCEL => {
                 let (mut head, body) = Head::decode(&frame.raw)?;
                 head.flags &= !(flag::BRIDGE | flag::OWN);
                 check_routed(&head, body)?;
@@ -271,9 +271,9 @@ fn check_routed(head: &Head, body: &[u8]) -> Result<()> {
             return Err(malformed("a body in shared memory, of a frame that can have none, or for nobody"));
         }
     }
-    if head.kind == kind::REFUSE {
+    if matches!(head.kind, kind::REFUSE | kind::CANCEL) {
         if head.is_large() {
-            return Err(malformed("a refusal in chunks"));
+            return Err(malformed("a refusal or a cancellation in chunks"));
         }
         decode_refusal(body)?;
     }

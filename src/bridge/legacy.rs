@@ -14,6 +14,7 @@ use crate::error::{Code, Result};
 use crate::senders::Senders;
 use crate::wire::frame::{Encoding, Head, decode_refusal, flag, kind};
 use crate::wire::legacy::{LegacyDecoder, LegacyEncoder, LegacyMessage, RawJson, json_from_packed};
+use crate::wire::time_left::TimeLeft;
 
 /// Questions a legacy peer may have open; its wire has no way to take one back, so the oldest are forgotten.
 const MAX_ASKS: usize = 16_384;
@@ -346,5 +347,5 @@ impl Router {
 /// The head of a message from a peer that numbers nothing and always wants an answer.
 fn legacy_head(kind: u8, correlation: u32) -> Head {
     let flags = if correlation != 0 && kind != kind::REPLY { flag::ASK } else { 0 };
-    Head { kind, flags, peer: 0, event: 0, correlation, seq: 0 }
+    Head { kind, flags, peer: 0, event: 0, time_left: TimeLeft::NONE, correlation, seq: 0 }
 }

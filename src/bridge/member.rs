@@ -37,7 +37,7 @@ pub struct Member {
     pub fresh: bool,
     /// Events it listens for.
     pub interests: FxHashSet<Symbol>,
-    /// Nodes that asked it something, or whose memory it reads: they are told when it is gone.
+    /// Nodes that asked it something, or whose memory it reads: they are told when it is gone, and it when they are.
     pub askers: FxHashSet<MemberKey>,
     /// Bytes of one message that it takes.
     pub max_message: u64,

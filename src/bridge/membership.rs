@@ -1,5 +1,6 @@
 //! Who is on the bus: joining, leaving, and who is told.
 
+use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
 use super::host::Event;
@@ -10,6 +11,7 @@ use super::settling::InFlight;
 use super::symbols::Symbol;
 use crate::error::{Code, Error, Result};
 use crate::wire::control::Gone;
+use crate::wire::frame::{Encoding, kind};
 
 /// What a node says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,9 @@ pub struct Newcomer<'a> {
     /// Whether it was on no other bridge before.
     pub fresh: bool,
 }
+
+/// The event by which those who listen for presence learn who is there.
+const ROSTER_EVENT: &str = "node:roster";
 
 impl Router {
     /// Puts a node on the bus.
@@ -73,7 +78,6 @@ impl Router {
             collector: None,
         });
         self.by_id.insert(symbol, key);
-        self.by_name.insert(self.symbols.name(symbol).clone(), key);
         Ok(key)
     }
 
@@ -98,7 +102,6 @@ impl Router {
         self.away -= usize::from(member.away.is_some());
         self.not_ready.retain(|&other| other != key);
         self.by_id.remove(&member.id);
-        self.by_name.remove(&**self.symbols.name(member.id));
         self.interests.forget(key);
         let mut senders = std::mem::take(&mut member.askers);
         senders.extend(member.owed.senders());
@@ -126,16 +129,31 @@ impl Router {
     fn tell_of_departure(&mut self, member: &Member, departure: Departure, senders: FxHashSet<MemberKey>) {
         let (code, session) = (Code::NodeLeft, member.session);
         let gone = |seq| Gone { seq, code, delivered_only: false, session, node: member.info.id.clone() };
-        for sender in senders.into_iter().filter(|&sender| self.is_member(sender)).collect::<Vec<_>>() {
+        let told: FxHashSet<MemberKey> = senders.into_iter().filter(|&sender| self.is_member(sender)).collect();
+        for &sender in &told {
             let seq = self.members[sender.place as usize].last_seq;
             self.tell_gone(sender, gone(seq));
         }
         for &reader in &member.unfinished {
             self.tell_gone(reader, gone(0));
         }
+        // Who may be at work on a question of its.
+        for asked in self.asked_by(member.key) {
+            if !told.contains(&asked) && !member.unfinished.contains(&asked) {
+                self.tell_gone(asked, gone(0));
+            }
+        }
         let reason = departure.as_str();
         self.announce("node:leave", format!("[{},\"{reason}\"]", member.info.to_json()), member.key);
         self.events.push_back(Event::Left(member.info.clone(), departure));
+    }
+
+    /// Whom a node that is gone had asked something, who forget it with this.
+    fn asked_by(&mut self, asker: MemberKey) -> Vec<MemberKey> {
+        let asked =
+            self.members.iter_mut().filter_map(|(_, member)| member.askers.remove(&asker).then_some(member.key));
+        let asked: Vec<MemberKey> = asked.collect();
+        asked.into_iter().filter(|&asked| !self.is_legacy(asked)).collect()
     }
 
     /// What the link's node will never acknowledge is settled, or its sender among those to be told; what it had begun to
@@ -159,6 +177,18 @@ impl Router {
         }
     }
 
+    /// Tells a node that listens for presence who is there.
+    pub(super) fn list_members(&mut self, to: MemberKey) {
+        if !self.is_member(to) {
+            return;
+        }
+        let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
+        let event = self.symbols.acquire(ROSTER_EVENT);
+        let body = Bytes::from(format!("[[{}]]", infos.join(",")));
+        self.push_from_bridge(to, kind::BROADCAST, 0, Some(event), Encoding::Json, body);
+        self.symbols.release(event);
+    }
+
     pub(super) fn is_member(&self, key: MemberKey) -> bool {
         self.members.get(key.place as usize).is_some_and(|member| member.key == key)
     }
@@ -166,11 +196,6 @@ impl Router {
     /// Whether a node keeps what it said until that is settled, so that it can be asked to say it again.
     pub(super) fn keeps(&self, key: MemberKey) -> bool {
         self.members.get(key.place as usize).is_some_and(|member| member.key == key && member.session != 0)
-    }
-
-    /// Bytes of one message that a node takes, and its bridge.
-    pub(super) fn most_taken_by(&self, key: MemberKey) -> u64 {
-        self.members[key.place as usize].max_message.min(self.limits.max_message)
     }
 
     /// Who has this id.

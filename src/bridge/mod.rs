@@ -12,7 +12,6 @@ mod input;
 mod interests;
 mod legacy;
 mod link;
-mod listing;
 mod member;
 mod membership;
 mod owing;

@@ -12,6 +12,7 @@ use super::settling::InFlight;
 use super::symbols::Symbol;
 use crate::wire::control::{Gone, Watch, charge};
 use crate::wire::frame::{Encoding, Head, flag, kind};
+use crate::wire::time_left::TimeLeft;
 
 /// Something that the bridge itself says to one node.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Router {
     ) {
         self.own_seq += 1;
         let flags = (encoding as u8) << flag::ENCODING_SHIFT | flag::BRIDGE | flag::OWN;
-        let head = Head { kind, flags, peer: 0, event: 0, correlation, seq: self.own_seq };
+        let head = Head { kind, flags, peer: 0, event: 0, time_left: TimeLeft::NONE, correlation, seq: self.own_seq };
         let event = event.map(|event| self.symbols.name(event).clone());
         self.tell(to, Own::Routed { head, event, body });
     }

@@ -1,11 +1,11 @@
 //! Dialogues with a router, frame by frame: what it answers, to whom, and what it does not put up with.
 
 mod bus;
+mod cancelling;
 mod flow;
 mod forging;
 mod joining;
 mod large;
-mod listing;
 mod reaching;
 mod resuming;
 mod runs;

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use rustc_hash::FxHashSet;
 
 use super::collecting::Reader;
 use super::link::{About, Body, LinkKey, Wire};
@@ -15,9 +14,7 @@ use super::symbols::Symbol;
 use crate::error::{Code, Result};
 use crate::wire::control::charge;
 use crate::wire::frame::{Head, flag, kind, malformed, refusal};
-
-/// Nodes to be told of one's end, among them some that are gone themselves, before those are looked for.
-const FEW_TO_TELL: usize = 64;
+use crate::wire::time_left::TimeLeft;
 
 /// What becomes of a directed message.
 #[derive(Debug)]
@@ -47,11 +44,10 @@ impl Router {
         match (head.kind, peer) {
             (kind::BROADCAST, None) => self.broadcast(sender, head, event, body),
             (kind::BROADCAST, Some(peer)) => self.broadcast_to(sender, head, (peer, event), body),
-            (kind::RPC, _) => self.collect_small(sender, Reader::Host, (head, event), body),
+            (kind::RPC, _) | (kind::CANCEL, None) => self.collect_small(sender, Reader::Host, (head, event), body),
             (kind::ROSTER, _) => {
                 self.settlements.message(watched(sender, &head, body_len));
-                let after = event.map(|event| self.symbols.name(event).clone()).unwrap_or_default();
-                self.send_roster(sender, &head, &after);
+                self.send_roster(sender, &head);
             }
             (_, None) => return Err(malformed("a directed frame without a receiver")),
             (_, Some(peer)) => self.forward(sender, head, (peer, event), body),
@@ -150,7 +146,7 @@ impl Router {
             (kind::REPLY, Some(asker)) => {
                 self.refuse_reply(sender, asker, head, (Code::TooLarge, &text), InFlight::Unwatched);
             }
-            (kind::REPLY | kind::REFUSE, _) => {}
+            (kind::REPLY | kind::REFUSE | kind::CANCEL, _) => {}
             _ => self.refuse(sender, (peer, event), head, Code::TooLarge, &text),
         }
     }
@@ -158,7 +154,9 @@ impl Router {
     /// Tells the sender of a message that its receiver is not there; who asked and left needs no reply.
     pub(super) fn unknown_node(&mut self, sender: MemberKey, head: &Head, (peer, event): (Symbol, Option<Symbol>)) {
         if head.kind != kind::MESSAGE {
-            self.counters.stale_replies.increment();
+            if head.kind != kind::CANCEL {
+                self.counters.stale_replies.increment();
+            }
             return;
         }
         self.counters.undeliverable.increment();
@@ -288,41 +286,19 @@ impl Router {
             self.settlements.frame(in_flight);
             self.counters.undeliverable.increment();
             let text = "too much waits already behind a large message that is not whole";
-            if !matches!(head.kind, kind::REPLY | kind::REFUSE) {
+            if !matches!(head.kind, kind::REPLY | kind::REFUSE | kind::CANCEL) {
                 self.refuse(sender, (None, event), &head, Code::QueueFull, text);
             }
         }
     }
 
-    /// Remembers that `sender` wants to know when `receiver` goes; returns the sender's name.
+    /// Remembers that `sender` wants to know when `receiver` goes, and the other way round; returns the sender's name.
     pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> About {
         if head.kind == kind::MESSAGE && head.asks() {
-            self.tell_when_gone(receiver, sender);
+            self.members[receiver.place as usize].askers.insert(sender);
         }
         let Member { key, id, session, .. } = self.members[sender.place as usize];
         About::Node { key, id, session }
-    }
-
-    /// `other` is to be told when `key` is gone.
-    pub(super) fn tell_when_gone(&mut self, key: MemberKey, other: MemberKey) {
-        self.note_among(key, other, |member| &mut member.askers);
-    }
-
-    /// `reader` waits for the rest of something of `key`, or reads its memory.
-    pub(super) fn note_unfinished(&mut self, key: MemberKey, reader: MemberKey) {
-        self.note_among(key, reader, |member| &mut member.unfinished);
-    }
-
-    /// Now and then the dead are forgotten, so that a node does not remember everyone who ever asked it.
-    fn note_among(&mut self, key: MemberKey, other: MemberKey, of: fn(&mut Member) -> &mut FxHashSet<MemberKey>) {
-        let few = FEW_TO_TELL + 2 * self.members.len();
-        let noted = of(&mut self.members[key.place as usize]);
-        noted.insert(other);
-        if noted.len() > few {
-            let mut noted = std::mem::take(noted);
-            noted.retain(|&other| self.is_member(other));
-            *of(&mut self.members[key.place as usize]) = noted;
-        }
     }
 
     /// A refusal in the bridge's own name. Whoever is away says again what is refused, and is refused again.
@@ -340,7 +316,7 @@ impl Router {
         if let Wire::Legacy(legacy) = &mut state.wire {
             legacy.push_refusal(correlation, text, state.out.tail(&mut self.spares));
         }
-        let head = Head { kind: kind::REFUSE, flags: flag::BRIDGE, peer: 0, event: 0, correlation, seq: refused.seq };
+        let head = refusal_head(flag::BRIDGE, correlation, refused.seq);
         let body = refusal(code, text);
         let stores = (&mut self.symbols, &mut self.spares);
         let about = peer.map_or(About::Bridge, About::Id);
@@ -372,7 +348,7 @@ impl Router {
             }
             self.settlements.frame(in_flight);
         } else {
-            let head = Head { kind: kind::REFUSE, flags: 0, peer: 0, event: 0, correlation, seq: reply.seq };
+            let head = refusal_head(0, correlation, reply.seq);
             let body = refusal(code, text);
             let stores = (&mut self.symbols, &mut self.spares);
             let about = About::Node { key, id, session };
@@ -382,7 +358,11 @@ impl Router {
     }
 }
 
-pub(super) fn too_large_text(body_len: u64, most: u64) -> String {
+fn refusal_head(flags: u8, correlation: u32, seq: u64) -> Head {
+    Head { kind: kind::REFUSE, flags, peer: 0, event: 0, time_left: TimeLeft::NONE, correlation, seq }
+}
+
+fn too_large_text(body_len: u64, most: u64) -> String {
     format!("a message of {body_len} bytes, where {most} are taken at the most")
 }
 

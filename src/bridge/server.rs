@@ -339,8 +339,10 @@ impl Server {
                 from: call.from.to_string(),
                 method: call.method.to_string(),
                 encoding: call.encoding,
+                time_left: call.time_left,
                 body: call.body,
             },
+            Event::Cancelled(caller, code) => HostEvent::Cancelled { caller, code },
             Event::Joined(info) => {
                 self.roster().insert(info.id.clone(), info.clone());
                 HostEvent::Joined(info)

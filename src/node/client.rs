@@ -124,6 +124,8 @@ pub struct Client {
     /// Whether LEAVE waits until all is settled.
     pub(super) patient: bool,
     pub(super) events: VecDeque<Event<'static>>,
+    /// Client time when it was last told.
+    pub(super) now: u64,
 }
 
 impl Client {
@@ -171,6 +173,7 @@ impl Client {
             leave_sent: false,
             patient: true,
             events: VecDeque::new(),
+            now: 0,
         }
     }
 

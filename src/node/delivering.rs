@@ -10,6 +10,7 @@ use crate::senders::{News, Sender};
 use crate::wire::frame::{Encoding, Head, decode_large_head, decode_refusal, flag, kind, malformed};
 use crate::wire::names::MAX_SLOT;
 use crate::wire::reader::Arrived;
+use crate::wire::time_left::TimeLeft;
 
 /// Slots that no bridge uses, for messages that waited: the slots they came with may stand for others by now.
 const WAITED_FROM: u16 = MAX_SLOT + 1;
@@ -24,13 +25,16 @@ pub struct Delivery<'a> {
     /// 0: no reply is wanted.
     pub correlation: u32,
     pub encoding: Encoding,
+    /// How long its sender goes on waiting for the reply.
+    pub time_left: TimeLeft,
     pub body: Payload<'a>,
 }
 
 impl<'a> Delivery<'a> {
     fn new(head: Head, body: Payload<'a>) -> Self {
         let correlation = if head.asks() { head.correlation } else { 0 };
-        Self { kind: head.kind, from: head.peer, event: head.event, correlation, encoding: head.encoding(), body }
+        let Head { kind, peer: from, event, time_left, .. } = head;
+        Self { kind, from, event, correlation, encoding: head.encoding(), time_left, body }
     }
 }
 
@@ -137,6 +141,7 @@ impl Client {
                 let names = self.names_of(&head)?;
                 self.refused(head, names, body)
             }
+            kind::CANCEL => Self::given_up(self.names_of(&head)?.0, correlation, body.bytes()),
             _ => {
                 // Names must be known before JavaScript is told to use them; 0, the bridge, has none.
                 if peer != 0 {
@@ -195,12 +200,14 @@ impl Client {
         let event = match head.kind {
             kind::REPLY => self.replied(&from.text, head.correlation, encoding, body),
             kind::REFUSE => self.refused(head, (from, event), body)?,
+            kind::CANCEL => Self::given_up(from, head.correlation, body.bytes())?,
             kind => {
-                self.events.push_back(Event::Name { slot: WAITED_EVENT, name: event.text });
+                self.events.push_back(Event::Name { slot: WAITED_EVENT, name: event.text, session: None });
                 let from = if head.peer == 0 {
                     0
                 } else {
-                    self.events.push_back(Event::Name { slot: WAITED_FROM, name: from.text });
+                    let session = from.session();
+                    self.events.push_back(Event::Name { slot: WAITED_FROM, name: from.text, session });
                     WAITED_FROM
                 };
                 let head = Head { kind, peer: from, event: WAITED_EVENT, ..head };

@@ -1,6 +1,7 @@
 //! A node: a pure client, and what drives it.
 
 pub mod body;
+mod cancel;
 pub mod client;
 pub mod delivering;
 mod inbox;

@@ -46,6 +46,13 @@ pub struct Name {
     pub sender: Option<Rc<Sender>>,
 }
 
+impl Name {
+    /// The session, if it is the name of a node.
+    pub(super) fn session(&self) -> Option<u64> {
+        self.sender.as_ref().map(|sender| sender.session)
+    }
+}
+
 /// What the node's process is to be told.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -53,14 +60,18 @@ pub enum Event<'a> {
     Online(Welcome),
     /// The bridge does not want us, or not any longer.
     Rejected { code: Code, text: String },
-    /// From now on a slot of deliveries stands for this name.
-    Name { slot: u16, name: Rc<str> },
+    /// From now on a slot of deliveries stands for this name; of a node, in this session of it.
+    Name { slot: u16, name: Rc<str>, session: Option<u64> },
     /// Somebody said something.
     Delivery(Delivery<'a>),
     /// The reply to a request.
     Reply { correlation: u32, encoding: Encoding, body: Payload<'a> },
     /// A request ended without a reply.
     Failed { correlation: u32, code: Code, text: String },
+    /// A node does not wait any longer for what it asked under this number.
+    Cancelled { from: Rc<str>, session: u64, correlation: u32, code: Code },
+    /// A node is gone, in this session of it (0: in any), and waits for nothing.
+    Departed { node: Rc<str>, session: u64 },
     /// A message that nobody waits for could not be delivered.
     Undeliverable { node: Rc<str>, event: Rc<str>, code: Code },
     /// Sending may go on.
@@ -121,7 +132,7 @@ impl Client {
         }
         let payload = frame.raw.payload;
         match frame.raw.kind {
-            kind::MESSAGE | kind::BROADCAST | kind::REPLY | kind::REFUSE => {
+            kind::MESSAGE | kind::BROADCAST | kind::REPLY | kind::REFUSE | kind::CANCEL => {
                 self.received += 1;
                 let (head, body) = Head::decode(&frame.raw)?;
                 self.routed(head, body)
@@ -192,7 +203,9 @@ impl Client {
 
     /// Time has passed: requests whose time is up fail.
     pub fn handle_timeout(&mut self, now: u64) {
+        self.now = now;
         for Expired { correlation, to, timeout } in self.requests.expire(now) {
+            self.give_up(&to, correlation, Code::Timeout);
             let whose = if to.is_empty() { "the bridge".to_owned() } else { format!("'{to}'") };
             let text = format!("no reply from {whose} within {timeout} ms");
             self.events.push_back(Event::Failed { correlation, code: Code::Timeout, text });
@@ -200,9 +213,9 @@ impl Client {
     }
 
     fn name<'a>(&mut self, slot: u16, name: Name) -> Result<Option<Event<'a>>> {
-        let text = name.text.clone();
+        let (text, session) = (name.text.clone(), name.session());
         self.names.define(slot, name)?;
-        Ok(Some(Event::Name { slot, name: text }))
+        Ok(Some(Event::Name { slot, name: text, session }))
     }
 
     /// Somebody is gone: what went to it, up to a number, is lost, and what it had begun to say.
@@ -229,7 +242,11 @@ impl Client {
         }
         let ends = |begun: u64| if session == 0 { !delivered_only } else { begun == session };
         let released = self.inbox.gone(|sender| *sender.id == **node && ends(sender.session));
-        released.into_iter().try_for_each(|held| self.release(held))
+        released.into_iter().try_for_each(|held| self.release(held))?;
+        if ends(session) {
+            self.events.push_back(Event::Departed { node: node.as_str().into(), session });
+        }
+        Ok(())
     }
 
     fn lose_all_to(&mut self, node: &str, last: u64, code: Code) {

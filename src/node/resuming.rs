@@ -122,7 +122,7 @@ impl Client {
     fn watch(&mut self) {
         let seq = self.outbox.next_seq() - 1;
         let mut oldest = BTreeMap::new();
-        for Request { to, seq: asked } in self.requests.iter().filter(|request| !request.to.is_empty()) {
+        for Request { to, seq: asked, .. } in self.requests.iter().filter(|request| !request.to.is_empty()) {
             let oldest = oldest.entry(to.clone()).or_insert(0);
             if self.outbox.get(*asked).is_none() && (*oldest == 0 || asked < oldest) {
                 *oldest = *asked;

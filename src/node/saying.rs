@@ -9,6 +9,7 @@ use crate::wire::control::{put_about, put_name};
 use crate::wire::frame::{Head, flag, kind, large_head};
 use crate::wire::lane::Shared;
 use crate::wire::names::Slot;
+use crate::wire::time_left::TimeLeft;
 
 /// What became of a message that waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +30,11 @@ impl Client {
     /// Says the next of what waits; false when there is nothing to be said now.
     pub(super) fn say_more(&mut self) -> bool {
         let Some(seq) = self.replay else { return self.say_kept() };
-        let Some(seq) = self.outbox.unsettled_from(seq).next().map(|(seq, _)| seq) else {
+        if seq >= self.outbox.next_seq() {
             self.replay = None;
             return true;
-        };
-        if self.say(seq) == Said::NotNow {
+        }
+        if self.outbox.get(seq).is_some() && self.say(seq) == Said::NotNow {
             return false;
         }
         self.replay = Some(seq + 1);
@@ -103,7 +104,9 @@ impl Client {
         if let Some(node) = only {
             peer = self.known_slot(node);
         }
-        let head = Head { kind, flags, peer, event, correlation, seq };
+        let asks = flags & flag::ASK != 0;
+        let time_left = if asks { self.requests.time_left(correlation, self.now) } else { TimeLeft::NONE };
+        let head = Head { kind, flags, peer, event, time_left, correlation, seq };
         let shared = match self.outbox.large(seq) {
             Some(&Large::Shared(extent)) => Some(extent),
             _ => None,

@@ -10,6 +10,7 @@ use super::segments::Place;
 use crate::error::Code;
 use crate::wire::control::{charge, put_interest};
 use crate::wire::frame::{Encoding, Head, MAX_INLINE, ROUTED_LEN, flag, kind, refusal};
+use crate::wire::time_left::TimeLeft;
 
 /// What a message is, apart from its body.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +36,7 @@ impl Client {
         self.targets.len() as u32 - 1
     }
 
-    fn route(&mut self, node: &str, event: &str) -> Rc<Route> {
+    pub(super) fn route(&mut self, node: &str, event: &str) -> Rc<Route> {
         let to = self.destinations.get(node);
         let (slots, generation) = Default::default();
         Rc::new(Route { event: event.into(), to, slots, generation })
@@ -83,7 +84,9 @@ impl Client {
         } else if self.has_no_room(&route.to, charge(body_len as u64)) {
             self.keep_unsaid(Entry { route, correlation, kind, flags, state: State::Waiting, place });
         } else {
-            let head = Head { kind, flags, peer: slots.0, event: slots.1, correlation, seq: self.outbox.next_seq() };
+            let (peer, event) = slots;
+            let time_left = letter.ask.filter(|&ask| ask > 0).map_or(TimeLeft::NONE, TimeLeft::from_millis);
+            let head = Head { kind, flags, peer, event, time_left, correlation, seq: self.outbox.next_seq() };
             head.encode_at(body_len, self.segments.bytes_mut(segment, start));
             self.keep(Entry { route, correlation, kind, flags, state: State::Sent, place });
         }
@@ -100,6 +103,7 @@ impl Client {
     fn note_request(&mut self, letter: &Letter, route: &Route) -> (u8, u32) {
         let flags = (letter.encoding as u8) << flag::ENCODING_SHIFT;
         let Some(timeout) = letter.ask else { return (flags, letter.correlation) };
+        self.now = letter.now;
         let correlation = self.requests.add(route.to.node.clone(), self.outbox.next_seq(), timeout, letter.now);
         (flags | flag::ASK, correlation)
     }
@@ -186,26 +190,23 @@ impl Client {
     }
 
     fn refuse_by(&mut self, route: &Rc<Route>, correlation: u32, code: Code, text: &str) {
+        self.say_aside(kind::REFUSE, route, correlation, &refusal(code, text));
+    }
+
+    /// Says few bytes that somebody waits for, even when the queue is full.
+    pub(super) fn say_aside(&mut self, kind: u8, route: &Rc<Route>, correlation: u32, body: &[u8]) {
         if self.phase == Phase::Closed || self.leave_sent {
             return;
         }
-        // Few bytes, and somebody waits for them: they go even when the queue is full.
-        let body = refusal(code, text);
         let (segment, out) = self.segments.aside();
         let place = Place { segment, start: out.len() as u32, len: body.len() as u32 };
-        out.extend_from_slice(&body);
-        let (kind, encoding) = (kind::REFUSE, Encoding::Json);
-        let letter = Letter { kind, target: 0, encoding, ask: None, correlation, now: 0 };
+        out.extend_from_slice(body);
+        let letter = Letter { kind, target: 0, encoding: Encoding::Json, ask: None, correlation, now: 0 };
         let (entry, seq) = (self.entry(letter, route.clone(), place), self.outbox.next_seq());
         self.keep(entry);
         if !self.is_behind() {
             self.say(seq);
         }
-    }
-
-    /// The request is not waited for any longer; its late reply is dropped.
-    pub fn cancel(&mut self, correlation: u32) {
-        self.requests.cancel(correlation);
     }
 
     /// Broadcasts of `event` concern this node, or no longer.

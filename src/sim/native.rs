@@ -1,6 +1,6 @@
 //! A node of the simulation that speaks our wire: a client, driven as the binding drives it, and a program.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IoSlice;
 
 use super::body;
@@ -30,9 +30,11 @@ struct Owed {
 pub struct Native {
     pub client: Client,
     pub life: usize,
-    names: HashMap<u16, String>,
+    names: HashMap<u16, (String, u64)>,
     asks: HashMap<u32, usize>,
     owed: Vec<Owed>,
+    /// Questions that it has heard, not answered, and not been told to drop: by asker, session and correlation.
+    at_work: BTreeMap<(String, u64, u32), usize>,
     pub listens: BTreeSet<String>,
     /// Who is on the bus, as far as it was told; `None`: it was not, or by another bridge.
     present: Option<BTreeSet<String>>,
@@ -56,13 +58,28 @@ impl Native {
         let (session, secret) = (random.any() | 1, random.any());
         let max_pending = 8 << 20;
         let config = Config { id: id.to_owned(), session, secret, pid: 7, max_message: MAX_MESSAGE, max_pending };
-        let (names, asks, owed, listens, present, wavers, has_left) = Default::default();
+        let (names, asks, owed, at_work, listens, present, wavers, has_left) = Default::default();
         let (mut client, life) = (Client::new(config), ledger.begin(id, true));
         let (number, bulky, memory) = (random.any(), memory.bulky(), memory.clone());
         if random.chance(80) {
             client.use_lane(Box::new(memory.lane(number, random.chance(90))));
         }
-        Self { client, life, names, asks, owed, listens, present, wavers, has_left, now: 0, bulky, memory, number }
+        Self {
+            client,
+            life,
+            names,
+            asks,
+            owed,
+            at_work,
+            listens,
+            present,
+            wavers,
+            has_left,
+            now: 0,
+            bulky,
+            memory,
+            number,
+        }
     }
 
     // ---- the link -----------------------------------------------------------------------------------------------
@@ -119,23 +136,30 @@ impl Native {
 
     fn hear(&mut self, event: Event<'_>, random: &mut Random, ledger: &mut Ledger) {
         match event {
-            Event::Name { slot, name } => {
-                self.names.insert(slot, name.to_string());
+            Event::Name { slot, name, session } => {
+                self.names.insert(slot, (name.to_string(), session.unwrap_or(0)));
             }
             Event::Online(welcome) => {
                 ledger.welcomed(self.life, welcome.kept);
                 self.present = None;
+                self.watch_askers(welcome.kept);
+            }
+            Event::Cancelled { from, session, correlation, .. } => {
+                self.at_work.remove(&(from.to_string(), session, correlation));
+            }
+            Event::Departed { node, session } => {
+                self.at_work.retain(|(id, of, _), _| *id != *node || (session != 0 && session != *of));
             }
             Event::Delivery(Delivery { from: 0, event, body, .. }) => {
                 let text = String::from_utf8(body.bytes().to_vec()).expect("JSON is UTF-8");
-                let event = self.names[&event].clone();
+                let event = self.names[&event].0.clone();
                 self.presence(&event, &text);
             }
             Event::Delivery(Delivery { from, event, correlation, body, .. }) => {
-                let (from, event, bytes) = (self.names[&from].clone(), self.names[&event].clone(), body.bytes());
-                let number = body::read(bytes);
+                let ((from, session), event) = (self.names[&from].clone(), self.names[&event].0.clone());
+                let (bytes, number) = (body.bytes(), body::read(body.bytes()));
                 ledger.delivered(self.life, number, Some(&from), &event, bytes.len());
-                self.consider(number, from, correlation, random, ledger);
+                self.consider(number, (from, session), correlation, random, ledger);
             }
             Event::Reply { correlation, body, .. } => self.replied(correlation, body.bytes(), ledger),
             Event::Failed { correlation, code, .. } => {
@@ -145,6 +169,29 @@ impl Native {
             Event::Undeliverable { node, event, code } => ledger.undeliverable(self.life, &node, &event, code),
             Event::Left => self.has_left = true,
             Event::Rejected { .. } | Event::Drain | Event::Ended { .. } => {}
+        }
+    }
+
+    /// Over a change of bridges it learns by watching that an asker is gone; and when it was given up itself, its askers were
+    /// told.
+    fn watch_askers(&mut self, kept: bool) {
+        if !kept {
+            self.at_work.clear();
+        }
+        let askers: BTreeSet<_> = self.at_work.keys().map(|(id, session, _)| (id.clone(), *session)).collect();
+        askers.iter().for_each(|(id, session)| self.client.watch_asker(id, *session));
+    }
+
+    /// Nobody is at work on what nobody waits for.
+    pub fn check_at_work(&self, ledger: &Ledger) {
+        if self.client.phase() != Phase::Online {
+            return;
+        }
+        for (asker, &number) in &self.at_work {
+            let ask = &ledger.asks[number];
+            let life = &ledger.lives[ledger.messages[ask.message].sender];
+            let waits = life.alive && ask.outcome.is_none() && !ask.dropped;
+            assert!(waits || !life.native, "life {} works for {asker:?} on {number}: {ask:?}, {life:?}", self.life);
         }
     }
 
@@ -175,8 +222,16 @@ impl Native {
     }
 
     /// What to answer, and when.
-    fn consider(&mut self, number: usize, to: String, correlation: u32, random: &mut Random, ledger: &mut Ledger) {
+    fn consider(
+        &mut self,
+        number: usize,
+        (to, session): (String, u64),
+        correlation: u32,
+        random: &mut Random,
+        ledger: &mut Ledger,
+    ) {
         let Some(ask) = ledger.messages[number].ask.filter(|_| correlation != 0) else { return };
+        self.at_work.insert((to.clone(), session, correlation), ask);
         let owed = Owed { to, correlation, ask };
         match random.below(10) {
             0 if ledger.asks[ask].deadline.is_some() => ledger.asks[ask].ignored = true,
@@ -196,6 +251,7 @@ impl Native {
 
     fn answer(&mut self, owed: Owed, random: &mut Random, ledger: &mut Ledger) {
         let Owed { to, correlation, ask } = owed;
+        self.at_work.retain(|_, other| *other != ask);
         let target = self.client.target(&to, "");
         if random.chance(15) {
             ledger.asks[ask].refused = true;

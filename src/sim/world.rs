@@ -362,6 +362,7 @@ impl World {
         self.tell_time();
         self.settle();
         self.ledger.check_settled();
+        self.check_at_rest();
         self.end();
     }
 
@@ -390,6 +391,7 @@ impl World {
         for process in &self.processes {
             if let Speaks::Native(native) = &process.speaks {
                 native.check_at_rest(self.bridge.as_ref().expect("it was started"));
+                native.check_at_work(&self.ledger);
             }
         }
         for cable in self.cables.iter().filter(|cable| cable.at_bridge && cable.at_node) {

@@ -3,6 +3,7 @@
 //! Every frame is `u32 length` (of what follows), `u8 kind`, `u8 flags`, then the kind's own fields; all numbers
 //! are little-endian. *Routed* frames share one head, so that the bridge forwards a frame by rewriting two slots.
 
+use super::time_left::TimeLeft;
 use crate::error::{Code, Error, Result};
 
 /// What a peer that speaks this wire sends first: never `{` or `P`, with which the original's wire begins.
@@ -31,8 +32,6 @@ pub const MAX_FRAME: usize = CHUNK_LEN + 64;
 pub const MAX_ID: usize = 255;
 /// Event and method names, in bytes of UTF-8.
 pub const MAX_NAME: usize = 1024;
-/// Sentences that say why, in bytes of UTF-8: a longer one, made of what somebody else said, would exceed a frame.
-pub const MAX_SENTENCE: usize = 4096;
 
 /// The kinds of frames. "up" is from a node to its bridge, "down" the other way.
 pub mod kind {
@@ -95,6 +94,8 @@ pub mod kind {
     pub const ACCEPT: u8 = 0x1C;
     /// up: it has not.
     pub const UNHEARD: u8 = 0x1D;
+    /// routed: whoever asked under this correlation waits no longer.
+    pub const CANCEL: u8 = 0x1E;
 }
 
 /// The bits of a frame's second byte.
@@ -158,6 +159,8 @@ pub struct Head {
     pub peer: u16,
     /// Slot of the event or method; 0: none.
     pub event: u16,
+    /// Of a question: how long its asker goes on waiting.
+    pub time_left: TimeLeft,
     /// Number under which the asker waits for a reply; 0: it does not.
     pub correlation: u32,
     /// The sender's session numbers its messages from 1; 0: from the bridge itself.
@@ -199,7 +202,7 @@ impl Head {
         bytes[5] = self.flags;
         bytes[6..8].copy_from_slice(&self.peer.to_le_bytes());
         bytes[8..10].copy_from_slice(&self.event.to_le_bytes());
-        // Two reserved bytes keep the numbers after them aligned.
+        bytes[10..12].copy_from_slice(&self.time_left.0.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.correlation.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.seq.to_le_bytes());
     }
@@ -215,6 +218,7 @@ impl Head {
             flags: frame.flags,
             peer: u16::from_le_bytes([fields[0], fields[1]]),
             event: u16::from_le_bytes([fields[2], fields[3]]),
+            time_left: TimeLeft(u16::from_le_bytes([fields[4], fields[5]])),
             correlation: u32::from_le_bytes([fields[6], fields[7], fields[8], fields[9]]),
             seq: u64::from_le_bytes([
                 fields[10], fields[11], fields[12], fields[13], fields[14], fields[15], fields[16], fields[17],
@@ -336,10 +340,8 @@ pub fn decode_large_head(body: &[u8]) -> Result<(u32, u64)> {
     Ok(large)
 }
 
-/// A REFUSE body: the code and a sentence, of which [`MAX_SENTENCE`] bytes are kept.
+/// Appends a REFUSE body: the code and a sentence.
 pub fn refusal(code: Code, text: &str) -> Vec<u8> {
-    let end = (0..=text.len().min(MAX_SENTENCE)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-    let text = &text[..end];
     let mut body = Vec::with_capacity(1 + text.len());
     body.push(code as u8);
     body.extend_from_slice(text.as_bytes());

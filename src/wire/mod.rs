@@ -6,6 +6,7 @@ pub mod lane;
 pub mod legacy;
 pub mod names;
 pub mod reader;
+pub mod time_left;
 
 #[cfg(test)]
 mod protocol_doc_tests;

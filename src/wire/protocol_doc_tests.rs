@@ -7,16 +7,15 @@ use super::control::{
     put_reject,
 };
 use super::frame::{
-    CHUNK_HEAD_LEN, CHUNK_LEN, Encoding, Head, LENGTH_LEN, MAX_FRAME, MAX_ID, MAX_INLINE, MAX_NAME, MAX_SENTENCE,
-    PREAMBLE_LEN, RawFrame, check_preamble, decode_large_head, encode_chunk_head, encode_preamble, flag, kind,
-    large_head,
+    CHUNK_HEAD_LEN, CHUNK_LEN, Encoding, Head, LENGTH_LEN, MAX_FRAME, MAX_ID, MAX_INLINE, MAX_NAME, PREAMBLE_LEN,
+    RawFrame, check_preamble, decode_large_head, encode_chunk_head, encode_preamble, flag, kind, large_head,
 };
 use super::names::MAX_SLOT;
 use crate::error::Code;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-const KINDS: [(u8, &str); 29] = [
+const KINDS: [(u8, &str); 30] = [
     (kind::HELLO, "HELLO"),
     (kind::WELCOME, "WELCOME"),
     (kind::REJECT, "REJECT"),
@@ -46,6 +45,7 @@ const KINDS: [(u8, &str); 29] = [
     (kind::OFFER, "OFFER"),
     (kind::ACCEPT, "ACCEPT"),
     (kind::UNHEARD, "UNHEARD"),
+    (kind::CANCEL, "CANCEL"),
 ];
 
 const FLAGS: [(u8, &str); 6] = [
@@ -200,13 +200,13 @@ fn the_table_of_kinds_holds_the_constants() {
 
 #[test]
 fn the_table_of_codes_holds_the_constants() {
-    for number in 1..=17 {
+    for number in 1..=19 {
         let code = Code::from_wire(number);
         assert_eq!(code as u8, number);
         let pair = format!("| {number} | `{}` |", code.as_str());
         assert!(PAGE.contains(&pair), "{pair}");
     }
-    assert_eq!(Code::from_wire(18), Code::Protocol, "a code that the page does not list");
+    assert_eq!(Code::from_wire(20), Code::Protocol, "a code that the page does not list");
 }
 
 #[test]
@@ -236,7 +236,6 @@ fn the_table_of_limits_holds_the_constants() {
         ("body that is sent in one frame", MAX_INLINE),
         ("bytes of one CHUNK", CHUNK_LEN),
         ("node id", MAX_ID),
-        ("sentence of REFUSE and REJECT", MAX_SENTENCE),
         ("name of an event or method", MAX_NAME),
         ("slots of one table", usize::from(MAX_SLOT)),
     ];

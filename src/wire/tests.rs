@@ -14,6 +14,7 @@ use super::frame::{
 };
 use super::reader::FrameReader;
 use crate::error::{Code, Result};
+use crate::wire::time_left::TimeLeft;
 
 /// A frame as a reader hands it on, put together from its pieces: kind, flags, stream, payload.
 type Read = (u8, u8, u32, Vec<u8>);
@@ -188,10 +189,10 @@ proptest! {
 
     #[test]
     fn routed_frames_round_trip(
-        kind: u8, flags: u8, peer: u16, event: u16, correlation: u32, seq: u64,
+        kind: u8, flags: u8, peer: u16, event: u16, left: u16, correlation: u32, seq: u64,
         body in prop::collection::vec(any::<u8>(), 0..60),
     ) {
-        let head = Head { kind, flags, peer, event, correlation, seq };
+        let head = Head { kind, flags, peer, event, time_left: TimeLeft(left), correlation, seq };
         let mut bytes = Vec::new();
         head.encode(body.len(), &mut bytes);
         bytes.extend_from_slice(&body);

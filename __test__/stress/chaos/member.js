@@ -89,8 +89,8 @@ class Member {
   #listen(group) {
     const { node } = this;
     node.on('note', (from, number, filler, reply) => this.#hear(from, number, filler, reply));
-    node.handle('ask', (from, number, filler, question, reply) => {
-      this.#hear(from, number, filler, reply);
+    node.serve('ask', (context, from, number, filler, question) => {
+      this.#hear(from, number, filler, context);
       return question;
     });
     node.on(`news-${group}`, (from, numbers, reply) => {

@@ -17,6 +17,7 @@ use crate::wire::control::{Hello, decode_reject, put_interest, put_name};
 use crate::wire::frame::{
     CHUNK_HEAD_LEN, Head, PREAMBLE_LEN, RawFrame, check_preamble, encode_chunk_head, encode_preamble, kind, large_head,
 };
+use crate::wire::time_left::TimeLeft;
 
 /// Room for a read's worth of anything in queues that tests fill.
 pub const PENDING: usize = 100_000;
@@ -241,7 +242,7 @@ pub fn routed(head: Head, body: &[u8]) -> Vec<u8> {
 /// A head with slot 1 for the receiver, if it has one, and slot 2 for the event.
 pub fn head(kind: u8, flags: u8, seq: u64) -> Head {
     let peer = if kind == crate::wire::frame::kind::BROADCAST { 0 } else { 1 };
-    Head { kind, flags, peer, event: 2, correlation: 0, seq }
+    Head { kind, flags, peer, event: 2, time_left: TimeLeft::NONE, correlation: 0, seq }
 }
 
 /// The opening of a large message.

@@ -6,6 +6,7 @@ use crate::bridge::member::Departure;
 use crate::error::Code;
 use crate::wire::control::{Gone, Welcome, put_bare};
 use crate::wire::frame::{Head, MAGIC, flag, kind};
+use crate::wire::time_left::TimeLeft;
 
 #[test]
 fn a_node_is_welcomed_however_slowly_it_speaks() {
@@ -118,7 +119,7 @@ fn what_is_not_a_nodes_to_send_ends_its_link_and_nobody_elses() {
 }
 
 fn head_of(kind: u8) -> Head {
-    Head { kind, flags: 0, peer: 0, event: 0, correlation: 0, seq: 1 }
+    Head { kind, flags: 0, peer: 0, event: 0, time_left: TimeLeft::NONE, correlation: 0, seq: 1 }
 }
 
 #[test]

@@ -157,7 +157,8 @@ fn names_beyond_the_table_are_told_again_and_never_mixed_up() {
         for told in heard {
             if let Some((slot, name)) = told.strip_prefix("Name { slot: ").and_then(|rest| rest.split_once(", name: "))
             {
-                names.insert(slot.to_owned(), name.trim_end_matches(" }").to_owned());
+                let name = name.split(", session: ").next().unwrap();
+                names.insert(slot.to_owned(), name.to_owned());
             } else if let Some(rest) = told.split_once(", event: ").map(|(_, rest)| rest) {
                 let slot = rest.split(',').next().unwrap();
                 let body = rest.split("Borrowed([").nth(1).unwrap().split(']').next().unwrap();

@@ -9,6 +9,7 @@ use crate::bridge::link::LinkKey;
 use crate::bridge::router::Limits;
 use crate::wire::control::{Gone, Hello, Settled, decode_about, decode_name, decode_peer, put_bare};
 use crate::wire::frame::{Head, flag, kind};
+use crate::wire::time_left::TimeLeft;
 
 /// Slots of the sender's names: both receivers, the two events, and somebody who is not there.
 const NAMES: [(u16, &str); 5] = [(1, "b"), (2, "e"), (3, "c"), (4, "f"), (5, "nobody")];
@@ -48,7 +49,8 @@ struct Spoken {
     names: Option<[String; 2]>,
 }
 
-/// Which slots names get depends on whether a message that is refused was seen to be like another before.
+/// Which slots names get depends on whether a message that is refused was seen to be like another before; so does who
+/// counts as asked, and hears that the asker is gone.
 fn spoken(heard: Vec<Heard>) -> Vec<Spoken> {
     let mut names: HashMap<u16, String> = HashMap::from([(0, String::new())]);
     let mut said = Vec::new();
@@ -68,7 +70,7 @@ fn spoken(heard: Vec<Heard>) -> Vec<Spoken> {
             let of = |slot| names[&slot].clone();
             let frame = frames(&self::routed(Head { peer: 0, event: 0, ..head }, &body)).remove(0);
             said.push(Spoken { frame, names: Some([of(head.peer), of(head.event)]) });
-        } else if !matches!(frame.kind, kind::SETTLED | kind::RESEND) {
+        } else if !matches!(frame.kind, kind::SETTLED | kind::RESEND | kind::GONE) {
             said.push(Spoken { frame, names: None });
         }
     }
@@ -87,7 +89,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
         let asks = asks && kind == kind::MESSAGE;
         let peer = if kind == kind::BROADCAST { 0 } else { peer };
         let (flags, correlation) = if asks { (flag::ASK, 7) } else { (0, 0) };
-        routed(Head { kind, flags, peer, event, correlation, seq: 0 }, &vec![b'x'; len])
+        routed(Head { kind, flags, peer, event, time_left: TimeLeft::NONE, correlation, seq: 0 }, &vec![b'x'; len])
     });
     prop_oneof![
         30 => routed_frame,

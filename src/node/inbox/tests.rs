@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::wire::frame::kind;
+use crate::wire::time_left::TimeLeft;
 
 fn head(seq: u64) -> Head {
-    Head { kind: kind::MESSAGE, flags: 0, peer: 1, event: 2, correlation: 0, seq }
+    Head { kind: kind::MESSAGE, flags: 0, peer: 1, event: 2, time_left: TimeLeft::NONE, correlation: 0, seq }
 }
 
 /// The names of messages of one sender.
