@@ -507,7 +507,10 @@ export class Node extends TypedEmitter<NodeEvents> {
    */
   with(options: CallOptions): Pick<Node, 'request' | 'call' | 'publish' | 'rpc'>;
 
-  /** Ids and facts of all nodes on the bus, this one too. Rejects as {@link Node.request} does. */
+  /**
+   * Ids and facts of all nodes on the bus by id, this one too. Rejects as {@link Node.request} does. A list that exceeds
+   * this node's `maxMessage` comes in parts; whoever joins or leaves between them may be in it or not.
+   */
   nodes(): Promise<NodeInfo[]>;
 
   /** Bytes handed over and not yet settled by the receivers; each message counts 64 besides its own. */

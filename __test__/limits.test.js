@@ -5,7 +5,8 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
-const { LIMIT, barrier, openBus } = require('./support/bus');
+const { LIMIT, announced, barrier, openBus } = require('./support/bus');
+const { Presence } = require('../lib/presence.js');
 const { answer, collect } = require('./support/watch');
 const { joinLegacy } = require('./support/legacy');
 
@@ -38,6 +39,73 @@ test('a reply beyond maxMessage is an error for the one who waits', LIMIT, async
   bob.handle('give', (size) => Buffer.alloc(size));
   await assert.rejects(ann.request('bob:give', 20_000), { code: 'ERR_TOO_LARGE' });
   assert.equal((await ann.request('bob:give', 5000)).length, 5000);
+});
+
+test('an answer of the host beyond maxMessage is an error for the one who waits', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  bus.bridge.handle('give', (size) => 'x'.repeat(size));
+  const [ann, bob] = await Promise.all([bus.node('ann', { maxMessage: 100_000 }), bus.node('bob')]);
+  const trouble = collect(ann, 'disconnect');
+  await assert.rejects(ann.call('give', 200_000), { code: 'ERR_TOO_LARGE', message: /100.?000/ });
+  await assert.rejects(bob.call('give', 2 ** 26), { code: 'ERR_TOO_LARGE' });
+  assert.equal((await ann.call('give', 50_000)).length, 50_000);
+  assert.equal((await bob.call('give', 200_000)).length, 200_000);
+  assert.deepEqual(trouble.values, []);
+});
+
+test('nodes() and presence come in parts that a small maxMessage takes', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  // As JSON each of these ids has six times its bytes.
+  const ids = [...Array(50).keys()].map((n) => `${'\u0001'.repeat(250)}${n}`);
+  await bus.nodes(...ids);
+  const small = await bus.node('small', { maxMessage: 65_537 });
+  const trouble = collect(small, 'disconnect');
+  assert.deepEqual(new Set((await small.nodes()).map(({ id }) => id)), new Set([...ids, 'small']));
+  const tiny = await bus.node('tiny', { maxMessage: 2 });
+  const listed = (await tiny.nodes()).map(({ id }) => id);
+  assert.deepEqual([listed.length, new Set(listed)], [52, new Set([...ids, 'small', 'tiny'])]);
+  const joined = once(small, 'node:join');
+  await announced(small);
+  await bus.node('late');
+  assert.equal((await joined)[0].id, 'late');
+  assert.deepEqual(trouble.values, []);
+});
+
+test('a list of nodes in parts is looked at when it is whole, and begun anew by its first part', () => {
+  const told = [];
+  const presence = new Presence((event, { id }) => told.push([event, id]));
+  const [ann, bob, cid] = ['ann', 'bob', 'cid'].map((id) => ({ id }));
+  presence.heed('node:roster', [[ann, bob]]);
+  presence.heed('node:roster', [[ann], 0, true]); // this bridge is gone before it says the rest
+  presence.heed('node:roster', [[bob], 0, true]);
+  assert.deepEqual(told, []);
+  presence.heed('node:roster', [[cid], 1, false]);
+  assert.deepEqual(told, [['node:leave', 'ann'], ['node:join', 'cid']]);
+});
+
+test('the 10 001st event is refused where it is listened for, and nothing of it is registered', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const [ann, bob] = await bus.nodes('ann', 'bob'); // both listen for 'barrier' already
+  const trouble = collect(ann, 'disconnect');
+  for (let n = 1; n < 9_999; n += 1) ann.on(`event ${n}`, () => {});
+  for (const listen of ['on', 'once', 'addListener', 'prependListener', 'prependOnceListener', 'handle']) {
+    // Of presence a node hears both sides: that would be one too many.
+    if (listen !== 'handle') assert.throws(() => ann[listen]('node:join', () => {}), { name: 'TypeError', code: 'ERR_INVALID_ARG' });
+  }
+  ann.on('last', () => {});
+  for (const listen of ['on', 'once', 'addListener', 'prependListener', 'prependOnceListener', 'handle']) {
+    assert.throws(() => ann[listen]('more', () => {}), { name: 'TypeError', code: 'ERR_INVALID_ARG', message: /10.?000/ });
+  }
+  assert.deepEqual([ann.listenerCount('more'), ann.listenerCount('node:join')], [0, 0]);
+  ann.on('last', () => {}).on('disconnect', () => {}).on(Symbol('own'), () => {});
+  await barrier(bob, ann);
+  ann.removeAllListeners('event 1').removeAllListeners('event 2');
+  ann.handle('more', () => 'heard').removeAllListeners('more').on('node:leave', () => {});
+  const heard = once(ann, 'last');
+  await announced(ann);
+  bob.broadcast('last', 'of all');
+  assert.equal((await heard)[0], 'of all');
+  assert.deepEqual(trouble.values, []);
 });
 
 test('beyond maxPending: ERR_QUEUE_FULL, then drain, and what was accepted arrives', LIMIT, async (t) => {

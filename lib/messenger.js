@@ -69,9 +69,20 @@ class Messenger {
     return this.#promise(KIND.RPC, this.#targets.method(method), args, timeout, signal);
   }
 
-  /** Who is on the bus. */
-  roster(timeout) {
-    return this.#promise(KIND.ROSTER, this.#targets.method(''), [], timeout);
+  /** Who is on the bus, in as many answers as that takes: none is larger than this node takes. */
+  async roster(timeout) {
+    const nodes = [];
+    for (let after = ''; after !== null;) {
+      const [page, more] = await this.#page(after, timeout);
+      for (const node of page) nodes.push(node);
+      after = more && page.length > 0 ? page[page.length - 1].id : null;
+    }
+    return nodes;
+  }
+
+  /** The nodes behind `after`, and whether more follow. */
+  #page(after, timeout) {
+    return this.#promise(KIND.ROSTER, this.#targets.method(after), [], timeout, undefined, ([, page, more]) => [page, more]);
   }
 
   /** A reply to the request `correlation` of node `to`. */
@@ -101,7 +112,7 @@ class Messenger {
     process.nextTick(this.#flush);
   }
 
-  #promise(kind, number, args, timeout, signal) {
+  #promise(kind, number, args, timeout, signal, outcome = outcomeOf) {
     // Made here, so that its stack leads to the caller; an outcome arrives on an empty stack.
     const trace = new Error();
     let resolve;
@@ -111,7 +122,7 @@ class Messenger {
     this.#ask(kind, number, args, (error, values) => {
       if (error !== null) return reject(traced(error, trace));
       try {
-        resolve(outcomeOf(values));
+        resolve(outcome(values));
       } catch (replied) {
         reject(replied);
       }

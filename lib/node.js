@@ -10,7 +10,7 @@ const { Connection } = require('./connection.js');
 const { Contexts } = require('./context.js');
 const { driver } = require('./driver.js');
 const { HELD, Tie, watch } = require('./dropped.js');
-const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS } = require('./errors.js');
+const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
 const { Handlers } = require('./handlers.js');
 const { Inbound } = require('./inbound.js');
@@ -24,6 +24,8 @@ const { Ready, announce } = require('./ready.js');
 const LEAVE_PATIENCE = 5_000;
 /** Milliseconds that the bridge may take to answer a goodbye that waits for nothing else. */
 const GOODBYE_PATIENCE = 1_000;
+/** Events that one node may listen for: the bridge remembers no more of anybody. */
+const MAX_INTERESTS = 10_000;
 
 class Node extends EventEmitter {
   #options;
@@ -202,6 +204,7 @@ class Node extends EventEmitter {
   // ---- listeners: the bridge is told which events concern this node ---------------------------------------------
 
   on(event, listener) {
+    this.#checkInterest(event);
     super.on(event, listener);
     this.#updateInterest(event);
     return this;
@@ -212,6 +215,7 @@ class Node extends EventEmitter {
   }
 
   prependListener(event, listener) {
+    this.#checkInterest(event);
     super.prependListener(event, listener);
     this.#updateInterest(event);
     return this;
@@ -237,16 +241,23 @@ class Node extends EventEmitter {
     return this;
   }
 
+  /** Throws before anything is registered if the bridge would not let this node listen for one more event. */
+  #checkInterest(event) {
+    const few = this.#interests.size < MAX_INTERESTS - PRESENCE_EVENTS.size;
+    if (few || this.#interests.has(event) || !isInterest(event)) return;
+    const after = new Set(this.#interests).add(event);
+    // Of presence the bridge is always told both sides.
+    if ([...PRESENCE_EVENTS].some((each) => after.has(each))) PRESENCE_EVENTS.forEach((each) => after.add(each));
+    if (after.size <= MAX_INTERESTS) return;
+    throw invalidArg('event', `one of the ${MAX_INTERESTS} that a node may listen for`, event, 'argument');
+  }
+
   #updateInterest(event) {
     // EventEmitter's constructor may not have been followed by ours yet.
     this.#tie?.set(HELD.LISTENED, this.eventNames().length > 0);
-    // Presence comes as broadcasts of the bridge: listening for it is an interest like any other.
-    if (RESERVED_EVENTS.has(event) && !PRESENCE_EVENTS.has(event)) return;
     if (this.#handlers?.prune(this, event)) this.#inbound.handlersChanged();
     const listens = this.listenerCount(event) > 0;
-    if (listens === this.#interests.has(event)) return;
-    // What no peer can send needs no interest: the listener is for events emitted in this process.
-    if (!isEventName(event)) return;
+    if (listens === this.#interests.has(event) || !isInterest(event)) return;
     if (listens) this.#interests.add(event);
     else this.#interests.delete(event);
     if (PRESENCE_EVENTS.has(event)) this.#updatePresence();
@@ -404,6 +415,14 @@ function estateOf(id, handle, functions, tie, keeper, lastWords) {
 
 function closedError(reason) {
   return new BusybodyError('ERR_CLOSED', reason);
+}
+
+/**
+ * Whether the bridge is told of listeners for it. Presence comes as broadcasts of the bridge: listening for it is an
+ * interest like any other. What no peer can send needs none: the listener is for events emitted in this process.
+ */
+function isInterest(event) {
+  return RESERVED_EVENTS.has(event) ? PRESENCE_EVENTS.has(event) : isEventName(event);
 }
 
 /** The callback at the end of the arguments, taken off. */

@@ -6,6 +6,8 @@ class Presence {
   #emit;
   /** NodeInfo by id; null until the bridge has told. */
   #known = null;
+  /** NodeInfo of the parts of a list of which more is to come. */
+  #listed = [];
 
   /** `emit(event, …)` tells the program. */
   constructor(emit) {
@@ -15,15 +17,25 @@ class Presence {
   /** Nobody listens any more: what changes from now on is not missed. */
   forget() {
     this.#known = null;
+    this.#listed = [];
   }
 
-  /** The bridge's own word: 'node:join' (info, fresh), 'node:leave' (info, reason) or 'node:roster' (infos). */
+  /** The bridge's own word: 'node:join' (info, fresh), 'node:leave' (info, reason) or 'node:roster' (infos, part, more). */
   heed(event, args) {
     switch (event) {
-      case 'node:roster': return this.#compare(args[0]);
+      case 'node:roster': return this.#list(...args);
       case 'node:join': return this.#join(...args);
       case 'node:leave': return this.#leave(...args);
     }
+  }
+
+  /** Who is there, in parts; the first one begins anew, for a bridge that is no more may have left its list unfinished. */
+  #list(infos, part = 0, more = false) {
+    this.#listed = part === 0 ? infos : this.#listed.concat(infos);
+    if (more) return;
+    const all = this.#listed;
+    this.#listed = [];
+    this.#compare(all);
   }
 
   /** All who are there: whoever was not, or is not any more, came or went unseen. */

@@ -19,7 +19,9 @@ pub struct Sender {
     /// Number since which all have come up to the last.
     since: Cell<u64>,
     /// Runs of numbers that came before that: numbers between them went to others.
-    runs: RefCell<VecDeque<Run>>,
+    runs: Rc<Runs>,
+    /// Where those stand whose runs are many.
+    shelf: Rc<Shelf>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +30,61 @@ struct Run {
     last: u64,
 }
 
-/// Runs remembered of one sender, 16 KiB of them: far more than it has unsettled at a time.
+/// Runs remembered of one sender that was heard lately, 16 KiB of them: far more than it has unsettled at a time.
 const MAX_RUNS: usize = 1024;
+
+/// Runs remembered of any sender, 256 bytes of them.
+const FEW_RUNS: usize = 16;
+
+/// Senders of whom more runs are remembered than those few: 1 MiB of them in all.
+const SHELVED: usize = 64;
+
+/// What came of one sender, in runs of numbers, as far as it is remembered.
+#[derive(Debug, Default)]
+struct Runs {
+    list: RefCell<VecDeque<Run>>,
+    /// Whether earlier ones were forgotten.
+    forgot: Cell<bool>,
+    shelved: Cell<bool>,
+}
+
+/// Runs of those senders of whom many are remembered. Who comes last displaces the first, of whom few are kept; if it
+/// goes on, it comes again.
+type Shelf = RefCell<VecDeque<Rc<Runs>>>;
+
+impl Runs {
+    fn push(self: &Rc<Self>, run: Run, shelf: &Shelf) {
+        let mut list = self.list.borrow_mut();
+        if list.len() == MAX_RUNS {
+            list.pop_front();
+            self.forgot.set(true);
+        }
+        list.push_back(run);
+        if list.len() > FEW_RUNS && !self.shelved.replace(true) {
+            self.put_on(shelf);
+        }
+    }
+
+    fn put_on(self: &Rc<Self>, shelf: &Shelf) {
+        let mut shelf = shelf.borrow_mut();
+        shelf.push_back(self.clone());
+        if shelf.len() > SHELVED
+            && let Some(first) = shelf.pop_front()
+        {
+            first.shorten();
+        }
+    }
+
+    /// Keeps the last few.
+    fn shorten(&self) {
+        self.shelved.set(false);
+        let mut list = self.list.borrow_mut();
+        let many = list.len().saturating_sub(FEW_RUNS);
+        list.drain(..many);
+        list.shrink_to_fit();
+        self.forgot.set(true);
+    }
+}
 
 /// What a message with some number is, for somebody who hears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +100,12 @@ pub enum News {
 impl Sender {
     /// Nothing has come from it yet.
     pub fn new(id: Rc<str>, session: u64) -> Rc<Self> {
-        Rc::new(Self { id, session, last: Cell::new(0), since: Cell::new(0), runs: RefCell::default() })
+        Self::beside(id, session, &Rc::default())
+    }
+
+    fn beside(id: Rc<str>, session: u64, shelf: &Rc<Shelf>) -> Rc<Self> {
+        let (last, since, runs, shelf) = (Cell::new(0), Cell::new(0), Rc::default(), shelf.clone());
+        Rc::new(Self { id, session, last, since, runs, shelf })
     }
 
     /// What message `seq` would be if it came now.
@@ -56,10 +116,10 @@ impl Sender {
         if seq >= self.since.get() {
             return News::Old;
         }
-        let runs = self.runs.borrow();
+        let runs = self.runs.list.borrow();
         let holds = |run: &Run| (run.first..=run.last).contains(&seq);
         // Of what is forgotten nothing is said again.
-        let forgotten = runs.len() == MAX_RUNS && runs.front().is_some_and(|oldest| seq < oldest.first);
+        let forgotten = self.runs.forgot.get() && runs.front().is_none_or(|oldest| seq < oldest.first);
         if forgotten || runs.iter().rev().any(holds) { News::Old } else { News::Late }
     }
 
@@ -73,20 +133,17 @@ impl Sender {
 
     fn begin_run(&self, first: u64, before: u64) {
         let run = Run { first: self.since.replace(first), last: before };
-        if before == 0 {
-            return;
+        if before != 0 {
+            self.runs.push(run, &self.shelf);
         }
-        let mut runs = self.runs.borrow_mut();
-        if runs.len() == MAX_RUNS {
-            runs.pop_front();
-        }
-        runs.push_back(run);
     }
 
     /// Number of the first message that came; 0: that is not known any more.
     pub fn first(&self) -> u64 {
-        let runs = self.runs.borrow();
-        if runs.len() == MAX_RUNS { 0 } else { runs.front().map_or(self.since.get(), |oldest| oldest.first) }
+        if self.runs.forgot.get() {
+            return 0;
+        }
+        self.runs.list.borrow().front().map_or(self.since.get(), |oldest| oldest.first)
     }
 
     /// Number of the last message that came.
@@ -102,6 +159,7 @@ type BySession = HashMap<(u64, Rc<str>), Rc<Sender>>;
 pub struct Senders {
     young: BySession,
     old: BySession,
+    shelf: Rc<Shelf>,
     /// Whether some were forgotten.
     forgetful: bool,
 }
@@ -113,7 +171,7 @@ impl Senders {
         if let Some(sender) = self.young.get(&key) {
             return sender.clone();
         }
-        let sender = self.old.remove(&key).unwrap_or_else(|| Sender::new(id.clone(), session));
+        let sender = self.old.remove(&key).unwrap_or_else(|| Sender::beside(id.clone(), session, &self.shelf));
         if self.young.len() >= REMEMBERED {
             self.forgetful |= !self.old.is_empty();
             self.old = std::mem::take(&mut self.young);
@@ -152,7 +210,7 @@ mod tests {
         use News::{Late, New, Old};
         assert_eq!(news, [Late, Late, Old, Old, Old, Late, Late, Late, Old, New]);
         (10..10_000).step_by(2).for_each(|seq| sender.said(seq));
-        assert!(sender.runs.borrow().len() <= MAX_RUNS);
+        assert!(sender.runs.list.borrow().len() <= MAX_RUNS);
         assert_eq!((sender.news(9_998), sender.news(9_997), sender.news(1)), (Old, Late, Old));
         assert_eq!(sender.first(), 0, "forgotten");
     }
@@ -170,6 +228,53 @@ mod tests {
             senders.get(&id, session);
         }
         assert_eq!(senders.first_of(&id, 7), Some(0));
+    }
+
+    #[test]
+    fn of_most_senders_few_runs_are_remembered() {
+        let mut senders = Senders::default();
+        let id: Rc<str> = "ann".into();
+        let alternate = |senders: &mut Senders, session, runs: usize| {
+            let sender = senders.get(&id, session);
+            (1..2 * runs as u64).step_by(2).for_each(|seq| sender.said(seq));
+        };
+        for session in 1..=2 * REMEMBERED as u64 {
+            let last = session > (2 * REMEMBERED - SHELVED) as u64;
+            alternate(&mut senders, session, if last { 2 * MAX_RUNS } else { 2 * FEW_RUNS });
+        }
+        let all = || senders.young.values().chain(senders.old.values());
+        let runs: Vec<usize> = all().map(|sender| sender.runs.list.borrow().capacity()).collect();
+        assert_eq!(runs.len(), 2 * REMEMBERED);
+        assert_eq!(runs.iter().filter(|&&runs| runs > FEW_RUNS).count(), SHELVED);
+        assert!(runs.iter().all(|&runs| runs <= MAX_RUNS), "{:?}", runs.iter().max());
+        let bytes = runs.iter().sum::<usize>() * size_of::<Run>();
+        assert!(bytes <= (SHELVED * MAX_RUNS + 2 * REMEMBERED * FEW_RUNS) * size_of::<Run>());
+    }
+
+    #[test]
+    fn who_made_room_for_others_is_heard_on_as_before() {
+        let mut senders = Senders::default();
+        let id: Rc<str> = "ann".into();
+        let said = |senders: &mut Senders, session| {
+            let sender = senders.get(&id, session);
+            let from = sender.last() + 2;
+            (from..from + 200).step_by(2).for_each(|seq| sender.said(seq));
+            sender
+        };
+        let first = said(&mut senders, 1);
+        (2..100).for_each(|session| drop(said(&mut senders, session)));
+        let last = first.last();
+        assert_eq!((first.news(last), first.news(last - 1), first.news(last + 1)), (News::Old, News::Late, News::New));
+        assert_eq!(
+            (first.news(2), first.news(3), first.first()),
+            (News::Old, News::Old, 0),
+            "forgotten: not said again"
+        );
+        said(&mut senders, 1);
+        let last = first.last();
+        let news: Vec<News> = (last - 199..=last).map(|seq| first.news(seq)).collect();
+        assert!(news.chunks(2).all(|pair| pair == [News::Late, News::Old]), "{news:?}");
+        assert!(senders.shelf.borrow().len() <= SHELVED);
     }
 
     #[test]

@@ -34,8 +34,16 @@ pub struct Absent {
     senders: FxHashSet<MemberKey>,
     /// Those who keep back what is for him, and have not said yet that they begin again.
     keepers: FxHashSet<MemberKey>,
-    /// Those who wait for something of him.
-    watchers: Vec<(MemberKey, Watch)>,
+    /// Those who wait for something of him, or of him in one of his sessions; the last word of each counts.
+    watchers: FxHashMap<(MemberKey, u64), Watch>,
+}
+
+#[cfg(test)]
+impl Absent {
+    /// How many wait for something of him.
+    pub fn watchers(&self) -> usize {
+        self.watchers.len()
+    }
 }
 
 impl Router {
@@ -92,7 +100,7 @@ impl Router {
     /// `watcher` will be told whether `id` comes.
     pub(super) fn await_for(&mut self, id: Symbol, watcher: MemberKey, watch: Watch) {
         match self.absent(id) {
-            Some(absent) => absent.watchers.push((watcher, watch)),
+            Some(absent) => drop(absent.watchers.insert((watcher, watch.session), watch)),
             None => self.tell_watcher_gone(watcher, watch),
         }
     }
@@ -143,7 +151,7 @@ impl Router {
             self.owe(keeper, key, 0, InFlight::Unwatched);
             self.expect_replay(keeper, key);
         }
-        for (watcher, watch) in watchers {
+        for ((watcher, _), watch) in watchers {
             self.watch(watcher, key, watch);
         }
     }
@@ -173,7 +181,7 @@ impl Router {
                 let code = Code::UnknownNode;
                 self.tell_gone(sender, Gone { seq, code, delivered_only: false, session: 0, node: node.clone() });
             }
-            for (watcher, watch) in watchers {
+            for ((watcher, _), watch) in watchers {
                 self.tell_watcher_gone(watcher, watch);
             }
             self.symbols.release(id);

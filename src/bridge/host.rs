@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::member::{Departure, MemberKey, NodeInfo};
 use super::router::Router;
+use super::routing::too_large_text;
 use super::symbols::Symbol;
 use crate::error::Code;
 use crate::wire::control::charge;
@@ -64,11 +65,19 @@ impl Router {
         self.host_pending = self.host_pending.saturating_sub(charge(bytes as u64) as usize);
     }
 
-    /// The host answers a call; an answer to somebody who left is dropped.
+    /// The host answers a call; an answer to somebody who left is dropped, one that is too large for its asker refused.
     pub fn answer(&mut self, caller: Caller, encoding: Encoding, body: Bytes) {
-        if self.is_member(caller.member) && caller.correlation != 0 {
-            self.push_from_bridge(caller.member, kind::REPLY, caller.correlation, None, encoding, body);
+        if !self.is_member(caller.member) || caller.correlation == 0 {
+            return;
         }
+        let (len, most) = (body.len() as u64, self.most_taken_by(caller.member));
+        if len <= most {
+            return self.push_from_bridge(caller.member, kind::REPLY, caller.correlation, None, encoding, body);
+        }
+        // Its asker would take the answer for the word of a bridge gone mad, each time it is said.
+        self.counters.undeliverable.increment();
+        let body = refusal(Code::TooLarge, &too_large_text(len, most)).into();
+        self.push_from_bridge(caller.member, kind::REFUSE, caller.correlation, None, Encoding::Json, body);
     }
 
     /// The host has no such method, or no room for the call.
@@ -102,17 +111,5 @@ impl Router {
         let code = decode_refusal(body).map_or(Code::Aborted, |(code, _)| code);
         let caller = Caller { member: caller, correlation: head.correlation };
         self.events.push_back(Event::Cancelled(caller, code));
-    }
-
-    pub(super) fn send_roster(&mut self, asker: MemberKey, head: &Head) {
-        let Some(link) = self.members[asker.place as usize].link else { return };
-        // Whom others filled up to the bound may still ask.
-        if self.links[link.0 as usize].is_full(2 * self.limits.max_pending) {
-            // One read may ask ten thousand times, and each answer is long.
-            return self.refuse(asker, (None, None), head, Code::QueueFull, "earlier answers wait");
-        }
-        let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
-        let body = format!("[null,[{}]]", infos.join(",")).into();
-        self.push_from_bridge(asker, kind::REPLY, head.correlation, None, Encoding::Json, body);
     }
 }

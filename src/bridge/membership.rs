@@ -1,6 +1,5 @@
 //! Who is on the bus: joining, leaving, and who is told.
 
-use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
 use super::host::Event;
@@ -11,7 +10,6 @@ use super::settling::InFlight;
 use super::symbols::Symbol;
 use crate::error::{Code, Error, Result};
 use crate::wire::control::Gone;
-use crate::wire::frame::{Encoding, kind};
 
 /// What a node says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +26,6 @@ pub struct Newcomer<'a> {
     /// Whether it was on no other bridge before.
     pub fresh: bool,
 }
-
-/// The event by which those who listen for presence learn who is there.
-const ROSTER_EVENT: &str = "node:roster";
 
 impl Router {
     /// Puts a node on the bus.
@@ -78,6 +73,7 @@ impl Router {
             collector: None,
         });
         self.by_id.insert(symbol, key);
+        self.by_name.insert(self.symbols.name(symbol).clone(), key);
         Ok(key)
     }
 
@@ -102,6 +98,7 @@ impl Router {
         self.away -= usize::from(member.away.is_some());
         self.not_ready.retain(|&other| other != key);
         self.by_id.remove(&member.id);
+        self.by_name.remove(&**self.symbols.name(member.id));
         self.interests.forget(key);
         let mut senders = std::mem::take(&mut member.askers);
         senders.extend(member.owed.senders());
@@ -177,18 +174,6 @@ impl Router {
         }
     }
 
-    /// Tells a node that listens for presence who is there.
-    pub(super) fn list_members(&mut self, to: MemberKey) {
-        if !self.is_member(to) {
-            return;
-        }
-        let infos: Vec<String> = self.members.iter().map(|(_, member)| member.info.to_json()).collect();
-        let event = self.symbols.acquire(ROSTER_EVENT);
-        let body = Bytes::from(format!("[[{}]]", infos.join(",")));
-        self.push_from_bridge(to, kind::BROADCAST, 0, Some(event), Encoding::Json, body);
-        self.symbols.release(event);
-    }
-
     pub(super) fn is_member(&self, key: MemberKey) -> bool {
         self.members.get(key.place as usize).is_some_and(|member| member.key == key)
     }
@@ -196,6 +181,11 @@ impl Router {
     /// Whether a node keeps what it said until that is settled, so that it can be asked to say it again.
     pub(super) fn keeps(&self, key: MemberKey) -> bool {
         self.members.get(key.place as usize).is_some_and(|member| member.key == key && member.session != 0)
+    }
+
+    /// Bytes of one message that a node takes, and its bridge.
+    pub(super) fn most_taken_by(&self, key: MemberKey) -> u64 {
+        self.members[key.place as usize].max_message.min(self.limits.max_message)
     }
 
     /// Who has this id.

@@ -12,6 +12,7 @@ mod input;
 mod interests;
 mod legacy;
 mod link;
+mod listing;
 mod member;
 mod membership;
 mod owing;

@@ -12,6 +12,7 @@ impl Router {
             ("links", self.links.len()),
             ("members", self.members.len()),
             ("ids", self.by_id.len()),
+            ("ids in order", self.by_name.len()),
             ("listeners to everything", self.interests.listeners(None).count()),
             ("names", self.symbols.len()),
             ("settlements", usize::from(!self.settlements.is_empty())),
@@ -55,5 +56,16 @@ impl Router {
     pub fn askers_of(&self, link: LinkKey) -> usize {
         let member = self.links[link.0 as usize].member;
         member.map_or(0, |member| self.members[member.place as usize].askers.len())
+    }
+
+    /// How many nodes read the memory of the link's node, or wait for the rest of something of it.
+    pub fn readers_of(&self, link: LinkKey) -> usize {
+        let member = self.links[link.0 as usize].member;
+        member.map_or(0, |member| self.members[member.place as usize].unfinished.len())
+    }
+
+    /// How many wait to hear of somebody who is not there yet.
+    pub fn watchers(&self) -> usize {
+        self.absent.values().map(super::grace::Absent::watchers).sum()
     }
 }

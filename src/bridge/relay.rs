@@ -167,7 +167,7 @@ impl Router {
         let &Opening { sender, head, event, total, .. } = opening;
         let from = self.note_asker(sender, receiver, &head);
         // Whoever is gone before it has all is no secret to the sender.
-        self.members[receiver.place as usize].askers.insert(sender);
+        self.tell_when_gone(receiver, sender);
         match self.way(sender, receiver, head.seq, fate.in_flight()) {
             Way::Open(link, _) => {
                 let state = &mut self.links[link.0 as usize];
@@ -345,7 +345,7 @@ impl Router {
         for leg in &relay.to {
             if let Some(link) = self.link_of(leg) {
                 self.push_abort(link, leg.stream, flag::ABORT | flag::LOST, InFlight::Unwatched);
-                self.members[sender.place as usize].unfinished.insert(leg.receiver);
+                self.note_unfinished(sender, leg.receiver);
             }
         }
     }

@@ -3,7 +3,8 @@
 //! The driver calls [`Router::handle_input`] with what a link brought, writes what [`Router::take_dirty`] names, and
 //! polls [`Router::poll_event`] for what concerns the host. Shape after quinn-proto: `handle_*` in, `poll_*` out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -57,6 +58,8 @@ pub struct Router {
     pub(super) links: Slab<Link>,
     pub(super) members: Slab<Member>,
     pub(super) by_id: FxHashMap<Symbol, MemberKey>,
+    /// The same in order, for those who ask who is there.
+    pub(super) by_name: BTreeMap<Rc<str>, MemberKey>,
     pub(super) interests: Interests,
     pub(super) symbols: Symbols,
     pub(super) spares: Spares,
@@ -109,6 +112,7 @@ impl Router {
             links: Slab::new(),
             members: Slab::new(),
             by_id: FxHashMap::default(),
+            by_name: BTreeMap::new(),
             interests: Interests::default(),
             symbols: Symbols::default(),
             spares: Spares::default(),

@@ -6,6 +6,7 @@ mod flow;
 mod forging;
 mod joining;
 mod large;
+mod listing;
 mod reaching;
 mod resuming;
 mod runs;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use rustc_hash::FxHashSet;
 
 use super::collecting::Reader;
 use super::link::{About, Body, LinkKey, Wire};
@@ -15,6 +16,9 @@ use crate::error::{Code, Result};
 use crate::wire::control::charge;
 use crate::wire::frame::{Head, flag, kind, malformed, refusal};
 use crate::wire::time_left::TimeLeft;
+
+/// Nodes to be told of one's end, among them some that are gone themselves, before those are looked for.
+const FEW_TO_TELL: usize = 64;
 
 /// What becomes of a directed message.
 #[derive(Debug)]
@@ -47,7 +51,8 @@ impl Router {
             (kind::RPC, _) | (kind::CANCEL, None) => self.collect_small(sender, Reader::Host, (head, event), body),
             (kind::ROSTER, _) => {
                 self.settlements.message(watched(sender, &head, body_len));
-                self.send_roster(sender, &head);
+                let after = event.map(|event| self.symbols.name(event).clone()).unwrap_or_default();
+                self.send_roster(sender, &head, &after);
             }
             (_, None) => return Err(malformed("a directed frame without a receiver")),
             (_, Some(peer)) => self.forward(sender, head, (peer, event), body),
@@ -295,10 +300,32 @@ impl Router {
     /// Remembers that `sender` wants to know when `receiver` goes, and the other way round; returns the sender's name.
     pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> About {
         if head.kind == kind::MESSAGE && head.asks() {
-            self.members[receiver.place as usize].askers.insert(sender);
+            self.tell_when_gone(receiver, sender);
         }
         let Member { key, id, session, .. } = self.members[sender.place as usize];
         About::Node { key, id, session }
+    }
+
+    /// `other` is to be told when `key` is gone.
+    pub(super) fn tell_when_gone(&mut self, key: MemberKey, other: MemberKey) {
+        self.note_among(key, other, |member| &mut member.askers);
+    }
+
+    /// `reader` waits for the rest of something of `key`, or reads its memory.
+    pub(super) fn note_unfinished(&mut self, key: MemberKey, reader: MemberKey) {
+        self.note_among(key, reader, |member| &mut member.unfinished);
+    }
+
+    /// Now and then the dead are forgotten, so that a node does not remember everyone who ever asked it.
+    fn note_among(&mut self, key: MemberKey, other: MemberKey, of: fn(&mut Member) -> &mut FxHashSet<MemberKey>) {
+        let few = FEW_TO_TELL + 2 * self.members.len();
+        let noted = of(&mut self.members[key.place as usize]);
+        noted.insert(other);
+        if noted.len() > few {
+            let mut noted = std::mem::take(noted);
+            noted.retain(|&other| self.is_member(other));
+            *of(&mut self.members[key.place as usize]) = noted;
+        }
     }
 
     /// A refusal in the bridge's own name. Whoever is away says again what is refused, and is refused again.
@@ -362,7 +389,7 @@ fn refusal_head(flags: u8, correlation: u32, seq: u64) -> Head {
     Head { kind: kind::REFUSE, flags, peer: 0, event: 0, time_left: TimeLeft::NONE, correlation, seq }
 }
 
-fn too_large_text(body_len: u64, most: u64) -> String {
+pub(super) fn too_large_text(body_len: u64, most: u64) -> String {
     format!("a message of {body_len} bytes, where {most} are taken at the most")
 }
 

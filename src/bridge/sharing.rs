@@ -19,17 +19,17 @@ impl Router {
         let other = &self.members[receiver.place as usize];
         let meant = if kind == kind::OFFER { other.lane } else { session == other.session };
         let Some(link) = other.link.filter(|_| meant && own != 0 && receiver != sender) else { return Ok(()) };
-        let state = &mut self.links[link.0 as usize];
+        let state = &self.links[link.0 as usize];
         if !matches!(state.wire, Wire::Native(_)) || state.is_full(self.limits.max_pending) {
             return Ok(());
         }
         if kind == kind::ACCEPT {
             // Each is told when the other is gone.
-            self.members[sender.place as usize].askers.insert(receiver);
-            self.members[receiver.place as usize].unfinished.insert(sender);
+            self.tell_when_gone(sender, receiver);
+            self.note_unfinished(receiver, sender);
         }
         let frame = LaneFrame { session: own, node: self.symbols.name(id), rest };
-        frame.encode(kind, state.out.tail(&mut self.spares));
+        frame.encode(kind, self.links[link.0 as usize].out.tail(&mut self.spares));
         self.mark_dirty(link);
         Ok(())
     }

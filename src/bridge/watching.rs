@@ -32,8 +32,8 @@ impl Router {
         }
         let Member { session, fresh, id, .. } = self.members[watcher.place as usize];
         let asks = Watch { session, node: self.symbols.name(id).to_string(), ..watch };
-        let asked = &mut self.members[key.place as usize];
-        asked.askers.insert(watcher);
+        self.tell_when_gone(key, watcher);
+        let asked = &self.members[key.place as usize];
         let (code, node) = (Code::NodeLeft, watch.node);
         if watch.session != 0 && watch.session != asked.session {
             self.tell_gone(watcher, Gone { seq: 0, code, delivered_only: true, session: watch.session, node });

@@ -2,7 +2,7 @@
 //! link, whatever bridge is there next, these are said again, in order.
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -86,6 +86,9 @@ pub enum State {
 /// Entries for which an idle outbox keeps room: as many as a window of small messages takes, 1 MiB.
 const KEPT_ENTRIES: usize = 32 * 1024;
 
+/// Settled entries that may lie behind one that is not, 160 KiB of them, before those in front are put elsewhere.
+const MAX_SETTLED: usize = 4096;
+
 /// What a message counts until it is settled.
 #[derive(Clone, Copy, Debug)]
 pub struct Weight {
@@ -136,8 +139,13 @@ impl Large {
 #[derive(Debug, Default)]
 pub struct Outbox {
     entries: VecDeque<Entry>,
-    /// Number of the front entry.
+    /// Number of the front entry, less one.
     first: u64,
+    /// Entries that are settled.
+    settled: usize,
+    /// Those that were said before the front entry and are not settled, by number: one that waits for long must not keep
+    /// all that came after it in memory.
+    stragglers: BTreeMap<u64, Entry>,
     large: HashMap<u64, Large>,
 }
 
@@ -161,26 +169,27 @@ impl Outbox {
 
     /// Whether all is settled.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.stragglers.is_empty()
     }
 
     /// The lowest number that may not be settled.
     pub fn first_seq(&self) -> u64 {
-        self.first + 1
+        self.stragglers.first_key_value().map_or(self.first + 1, |(&seq, _)| seq)
     }
 
     /// A message that is not settled.
     pub fn get(&self, seq: u64) -> Option<&Entry> {
-        let entry = self.entries.get(self.index(seq)?)?;
-        (entry.state != State::Settled).then_some(entry)
+        let Some(index) = self.index(seq) else { return self.stragglers.get(&seq) };
+        self.entries.get(index).filter(|entry| entry.state != State::Settled)
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, seq: u64) -> Option<&mut Entry> {
-        let index = self.index(seq)?;
+        let Some(index) = self.index(seq) else { return self.stragglers.get_mut(&seq) };
         self.entries.get_mut(index).filter(|entry| entry.state != State::Settled)
     }
 
+    /// Its place among the entries; `None`: it was said before them.
     fn index(&self, seq: u64) -> Option<usize> {
         usize::try_from(seq.checked_sub(self.first + 1)?).ok()
     }
@@ -197,32 +206,51 @@ impl Outbox {
 
     /// A message is settled. Returns what it was, the first time.
     pub fn settle(&mut self, seq: u64) -> Option<Settled> {
-        let index = self.index(seq)?;
-        let entry = self.entries.get_mut(index)?;
-        let before = std::mem::replace(&mut entry.state, State::Settled);
-        if before == State::Settled {
-            return None;
+        let Some(index) = self.index(seq) else {
+            let entry = self.stragglers.remove(&seq)?;
+            return Some(self.what_was(seq, entry));
+        };
+        let entry = self.entries.get_mut(index).filter(|entry| entry.state != State::Settled)?;
+        let was = entry.clone();
+        entry.state = State::Settled;
+        self.settled += 1;
+        if index == 0 {
+            self.drop_settled();
+        } else if self.settled > MAX_SETTLED && self.settled > self.entries.len() / 2 {
+            self.set_stragglers_apart();
         }
-        let was_sent = before == State::Sent;
+        Some(self.what_was(seq, was))
+    }
+
+    fn what_was(&mut self, seq: u64, entry: Entry) -> Settled {
         let large = if self.large.is_empty() { None } else { self.large.remove(&seq) };
-        if index > 0 {
-            let entry = self.entries[index].clone();
-            return Some(Settled { entry, was_sent, large });
+        Settled { was_sent: entry.state == State::Sent, entry, large }
+    }
+
+    /// Takes entries off the front, keeping what is not settled elsewhere, until few of the others are.
+    fn set_stragglers_apart(&mut self) {
+        while self.settled > self.entries.len() / 4
+            && let Some(entry) = self.entries.pop_front()
+        {
+            self.first += 1;
+            if entry.state == State::Settled {
+                self.settled -= 1;
+            } else {
+                self.stragglers.insert(self.first, entry);
+            }
         }
-        let entry = self.entries.pop_front()?;
-        self.first += 1;
         self.drop_settled();
-        Some(Settled { entry, was_sent, large })
     }
 
     /// The front message, if it has this number and can only be a small one: most are settled one by one from the front.
     /// Before anything else, [`drop_settled`](Self::drop_settled) is due.
     pub fn settle_front(&mut self, seq: u64) -> Option<Entry> {
-        if seq != self.first_seq() || !self.large.is_empty() {
+        if seq != self.first + 1 || !self.large.is_empty() {
             return None;
         }
         let entry = self.entries.pop_front()?;
         self.first += 1;
+        self.settled -= usize::from(entry.state == State::Settled);
         Some(entry)
     }
 
@@ -231,6 +259,7 @@ impl Outbox {
         while self.entries.front().is_some_and(|entry| entry.state == State::Settled) {
             self.entries.pop_front();
             self.first += 1;
+            self.settled -= 1;
         }
         if self.entries.is_empty() && self.entries.capacity() > KEPT_ENTRIES {
             self.entries = VecDeque::new();
@@ -239,20 +268,21 @@ impl Outbox {
 
     /// The numbers of all that is not settled, in order.
     pub fn unsettled(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        let numbered = (self.first + 1..).zip(&self.entries);
-        numbered.filter(|(_, entry)| entry.state != State::Settled)
+        self.unsettled_from(0)
     }
 
     /// The same from `from` on.
     pub fn unsettled_from(&self, from: u64) -> impl Iterator<Item = (u64, &Entry)> {
         let skipped = from.saturating_sub(self.first + 1).min(self.entries.len() as u64);
         let numbered = (self.first + 1 + skipped..).zip(self.entries.range(skipped as usize..));
-        numbered.filter(|(_, entry)| entry.state != State::Settled)
+        let stragglers = self.stragglers.range(from..).map(|(&seq, entry)| (seq, entry));
+        stragglers.chain(numbered.filter(|(_, entry)| entry.state != State::Settled))
     }
 
     /// The link is gone: nothing of it was said on the next one.
     pub fn link_lost(&mut self) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.state == State::Sent) {
+        let entries = self.stragglers.values_mut().chain(&mut self.entries);
+        for entry in entries.filter(|entry| entry.state == State::Sent) {
             entry.state = State::Waiting;
         }
     }
@@ -306,3 +336,6 @@ impl Destination {
         self.sent.get() > 0 && self.sent.get() + charge > window
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,12 @@ use crate::wire::time_left::TimeLeft;
 
 /// Correlations stay below this, so that JavaScript keeps them as small integers.
 const CORRELATIONS: u32 = 1 << 30;
-/// Settled entries a lane may carry along before it is swept.
-const SWEEP_AT: usize = 1024;
+/// Deadlines of settled requests, and lanes that hold nothing else, that may be carried along before all are swept: 4 KiB
+/// of deadlines, and 6 KiB of lanes.
+const SWEEP_AT: usize = 256;
+const SWEEP_LANES_AT: usize = 32;
+/// Requests for which room is kept while none waits, 128 KiB.
+const KEPT_WAITING: usize = 4096;
 
 /// A request without its outcome.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Requests {
     last: u32,
     /// By duration in milliseconds: within one lane, deadlines come in order.
     lanes: BTreeMap<u32, VecDeque<(u64, u32)>>,
+    /// Deadlines in all lanes.
+    deadlines: usize,
 }
 
 impl Requests {
@@ -62,11 +68,23 @@ impl Requests {
         if let Some(deadline) = deadline {
             let lane = self.lanes.entry(timeout).or_default();
             lane.push_back((deadline, self.last));
-            if lane.len() > SWEEP_AT + 2 * self.waiting.len() {
-                lane.retain(|(_, correlation)| self.waiting.contains_key(correlation));
+            self.deadlines += 1;
+            let waiting = 2 * self.waiting.len();
+            if self.deadlines > SWEEP_AT + waiting || self.lanes.len() > SWEEP_LANES_AT + waiting {
+                self.sweep();
             }
         }
         self.last
+    }
+
+    /// Forgets the deadlines of settled requests.
+    fn sweep(&mut self) {
+        self.lanes.retain(|_, lane| {
+            lane.retain(|(_, correlation)| self.waiting.contains_key(correlation));
+            lane.shrink_to(SWEEP_AT.max(2 * lane.len()));
+            !lane.is_empty()
+        });
+        self.deadlines = self.lanes.values().map(VecDeque::len).sum();
     }
 
     /// Ends a request, if `from` is whom it went to.
@@ -82,7 +100,11 @@ impl Requests {
 
     /// The same, for who has to know whom it went to.
     pub fn take(&mut self, correlation: u32) -> Option<Request> {
-        self.waiting.remove(&correlation)
+        let request = self.waiting.remove(&correlation);
+        if self.waiting.is_empty() && self.waiting.capacity() > KEPT_WAITING {
+            self.waiting = FxHashMap::default();
+        }
+        request
     }
 
     /// How long a request still waits.
@@ -108,6 +130,7 @@ impl Requests {
                     break;
                 }
                 lane.pop_front();
+                self.deadlines -= 1;
                 if let Some(Request { to, .. }) = self.waiting.remove(&correlation) {
                     expired.push((deadline, Expired { correlation, to, timeout }));
                 }
@@ -182,6 +205,52 @@ mod tests {
             let correlation = requests.add("b".into(), seq, 1_000, 0);
             assert!(requests.answer(correlation, "b"));
         }
-        assert!(requests.lanes.values().map(VecDeque::len).sum::<usize>() < 2 * SWEEP_AT);
+        assert!(requests.held() <= (SWEEP_AT + 4, 1));
+    }
+
+    #[test]
+    fn a_timeout_that_was_never_used_before_or_after_is_released_with_its_request() {
+        let mut requests = Requests::default();
+        let stuck = requests.add("stuck".into(), 0, 0, 0);
+        for timeout in 1..100_000 {
+            let correlation = requests.add("b".into(), 1, timeout, 0);
+            assert!(requests.answer(correlation, "b"));
+            let (deadlines, lanes) = requests.held();
+            assert!(deadlines <= SWEEP_AT + 4 && lanes <= SWEEP_LANES_AT + 4, "{deadlines} {lanes}");
+        }
+        assert!(requests.cancel(stuck));
+        assert!(requests.expire(1_000_000).is_empty());
+        assert_eq!(requests.held(), (0, 0));
+    }
+
+    #[test]
+    fn the_room_of_many_is_given_back_when_all_are_answered() {
+        let mut requests = Requests::default();
+        let waiting: Vec<u32> = (0..100_000).map(|seq| requests.add("b".into(), seq, 0, 0)).collect();
+        assert!(waiting.into_iter().all(|correlation| requests.answer(correlation, "b")));
+        assert!(requests.waiting.capacity() <= KEPT_WAITING);
+    }
+
+    #[test]
+    fn a_sweep_keeps_the_deadlines_of_those_that_wait() {
+        let mut requests = Requests::default();
+        let waiting: Vec<u32> = (1..=1_000).map(|timeout| requests.add("b".into(), 1, timeout, 0)).collect();
+        for timeout in 1..=10_000 {
+            let correlation = requests.add("b".into(), 1, 10_000 + timeout, 0);
+            assert!(requests.cancel(correlation));
+        }
+        assert!(requests.held() <= (SWEEP_AT + 3_000, SWEEP_LANES_AT + 3_000));
+        assert_eq!(requests.next_deadline(), Some(1));
+        let expired: Vec<u32> = requests.expire(1_000).iter().map(|request| request.correlation).collect();
+        assert_eq!(expired, waiting);
+    }
+
+    impl Requests {
+        /// Deadlines and lanes in memory.
+        fn held(&self) -> (usize, usize) {
+            let deadlines = self.lanes.values().map(VecDeque::len).sum();
+            assert_eq!(deadlines, self.deadlines);
+            (deadlines, self.lanes.len())
+        }
     }
 }

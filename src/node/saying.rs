@@ -30,11 +30,11 @@ impl Client {
     /// Says the next of what waits; false when there is nothing to be said now.
     pub(super) fn say_more(&mut self) -> bool {
         let Some(seq) = self.replay else { return self.say_kept() };
-        if seq >= self.outbox.next_seq() {
+        let Some(seq) = self.outbox.unsettled_from(seq).next().map(|(seq, _)| seq) else {
             self.replay = None;
             return true;
-        }
-        if self.outbox.get(seq).is_some() && self.say(seq) == Said::NotNow {
+        };
+        if self.say(seq) == Said::NotNow {
             return false;
         }
         self.replay = Some(seq + 1);

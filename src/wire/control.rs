@@ -1,7 +1,8 @@
 //! The frames that are not routed: joining, names, settling, leaving.
 
 use super::frame::{
-    Encoding, Fields, MAX_ID, MAX_NAME, RawFrame, decode_refusal, encode_with, flag, kind, malformed, put_text, utf8,
+    Encoding, Fields, MAX_ID, MAX_NAME, RawFrame, decode_refusal, encode_with, flag, kind, malformed, put_text,
+    refusal, utf8,
 };
 use crate::error::{Code, Result};
 
@@ -321,8 +322,7 @@ pub fn put_bare(kind: u8, out: &mut Vec<u8>) {
 /// Appends REJECT: why this link is about to be closed.
 pub fn put_reject(code: Code, text: &str, out: &mut Vec<u8>) {
     encode_with(kind::REJECT, 0, out, |out| {
-        out.push(code as u8);
-        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(&refusal(code, text));
     });
 }
 

@@ -32,6 +32,8 @@ pub const MAX_FRAME: usize = CHUNK_LEN + 64;
 pub const MAX_ID: usize = 255;
 /// Event and method names, in bytes of UTF-8.
 pub const MAX_NAME: usize = 1024;
+/// Sentences that say why, in bytes of UTF-8: a longer one, made of what somebody else said, would exceed a frame.
+pub const MAX_SENTENCE: usize = 4096;
 
 /// The kinds of frames. "up" is from a node to its bridge, "down" the other way.
 pub mod kind {
@@ -340,8 +342,10 @@ pub fn decode_large_head(body: &[u8]) -> Result<(u32, u64)> {
     Ok(large)
 }
 
-/// Appends a REFUSE body: the code and a sentence.
+/// A REFUSE body: the code and a sentence, of which [`MAX_SENTENCE`] bytes are kept.
 pub fn refusal(code: Code, text: &str) -> Vec<u8> {
+    let end = (0..=text.len().min(MAX_SENTENCE)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+    let text = &text[..end];
     let mut body = Vec::with_capacity(1 + text.len());
     body.push(code as u8);
     body.extend_from_slice(text.as_bytes());

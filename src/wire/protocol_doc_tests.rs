@@ -7,8 +7,9 @@ use super::control::{
     put_reject,
 };
 use super::frame::{
-    CHUNK_HEAD_LEN, CHUNK_LEN, Encoding, Head, LENGTH_LEN, MAX_FRAME, MAX_ID, MAX_INLINE, MAX_NAME, PREAMBLE_LEN,
-    RawFrame, check_preamble, decode_large_head, encode_chunk_head, encode_preamble, flag, kind, large_head,
+    CHUNK_HEAD_LEN, CHUNK_LEN, Encoding, Head, LENGTH_LEN, MAX_FRAME, MAX_ID, MAX_INLINE, MAX_NAME, MAX_SENTENCE,
+    PREAMBLE_LEN, RawFrame, check_preamble, decode_large_head, encode_chunk_head, encode_preamble, flag, kind,
+    large_head,
 };
 use super::names::MAX_SLOT;
 use crate::error::Code;
@@ -236,6 +237,7 @@ fn the_table_of_limits_holds_the_constants() {
         ("body that is sent in one frame", MAX_INLINE),
         ("bytes of one CHUNK", CHUNK_LEN),
         ("node id", MAX_ID),
+        ("sentence of REFUSE and REJECT", MAX_SENTENCE),
         ("name of an event or method", MAX_NAME),
         ("slots of one table", usize::from(MAX_SLOT)),
     ];

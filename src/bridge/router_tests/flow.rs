@@ -1,10 +1,14 @@
 //! Full queues: who waits, who is cut, and that nobody's memory grows without end.
 
-use super::bus::{Bus, Heard, PENDING, frames, greeting, head, listen, name, number, routed};
+use super::bus::{
+    Bus, Heard, PENDING, frames, greeting, head, hello_from, joining, listen, name, number, opening, routed,
+};
 use crate::bridge::link::LinkKey;
+use crate::bridge::router::Limits;
 use crate::error::Code;
-use crate::wire::control::{decode_reject, put_bare};
+use crate::wire::control::{Watch, decode_reject, put_bare};
 use crate::wire::frame::{Head, flag, kind};
+use crate::wire::lane::LaneFrame;
 
 /// a fills the queue of b, which reads nothing.
 fn full() -> (Bus, LinkKey, LinkKey) {
@@ -261,4 +265,58 @@ fn who_was_asked_by_many_does_not_remember_the_dead() {
         bus.hear_bytes(b, usize::MAX);
     }
     assert!(bus.router.askers_of(b) < 200, "{} askers", bus.router.askers_of(b));
+}
+
+#[test]
+fn whose_large_messages_many_waited_for_does_not_remember_the_dead() {
+    let mut bus = Bus::new();
+    let b = bus.join("b");
+    for _ in 0..2_000 {
+        let a = bus.join("a");
+        bus.tell(a, &[name(1, "b"), name(2, "e"), opening(head(kind::MESSAGE, 0, 1), 1, 100_000)]);
+        bus.lose(a);
+        bus.hear_bytes(b, usize::MAX);
+    }
+    assert!(bus.router.askers_of(b) < 200, "{} senders", bus.router.askers_of(b));
+}
+
+#[test]
+fn whose_memory_many_have_read_does_not_remember_the_dead() {
+    let mut bus = Bus::with(Limits::default());
+    let owner = bus.connect();
+    bus.say(owner, &joining(&hello_from(7, "owner")));
+    for session in 100..2_100 {
+        let reader = bus.connect();
+        bus.say(reader, &joining(&hello_from(session, "reader")));
+        let mut accept = Vec::new();
+        LaneFrame { session: 7, node: "owner", rest: &[1; 8] }.encode(kind::ACCEPT, &mut accept);
+        bus.tell(reader, &[accept]);
+        assert_eq!(bus.hear_only(owner, kind::ACCEPT).len(), 1);
+        bus.tell(reader, &[bare(kind::LEAVE)]);
+        bus.lose(reader);
+    }
+    assert!(bus.router.readers_of(owner) < 200, "{} readers", bus.router.readers_of(owner));
+}
+
+#[test]
+fn who_asks_again_and_again_about_somebody_awaited_is_remembered_once() {
+    let mut bus = Bus::new();
+    bus.router.succeed(0);
+    let a = bus.connect();
+    bus.say(a, &joining(&hello_from(7, "a")));
+    bus.hear(a);
+    for seq in 1..=1_000 {
+        let mut watch = Vec::new();
+        Watch { seq, oldest: 0, session: 0, node: "b".into() }.encode(kind::WATCH, &mut watch);
+        bus.say(a, &watch);
+    }
+    assert_eq!(bus.router.watchers(), 1);
+    bus.wait(60_000);
+    assert_eq!((bus.hear_only(a, kind::GONE).len(), bus.router.watchers()), (1, 0));
+}
+
+fn bare(kind: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put_bare(kind, &mut bytes);
+    bytes
 }
