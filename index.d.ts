@@ -25,8 +25,9 @@ export {};
 export const DEFAULT_PORT: number;
 
 /**
- * Address used when none is given: this user's own Unix socket, as a URL.
- * `unix://$XDG_RUNTIME_DIR/busybody/default.sock`, or `unix:///tmp/busybody-<uid>/default.sock` without that variable.
+ * Address used when none is given, as a URL: what the environment variable `BUSYBODY_ADDRESS` names, else this user's own
+ * Unix socket: `unix://$XDG_RUNTIME_DIR/busybody/default.sock`, or `unix:///tmp/busybody-<uid>/default.sock` without
+ * that variable. Reading it throws ERR_INVALID_ARG when `BUSYBODY_ADDRESS` is no address.
  */
 export const DEFAULT_ADDRESS: string;
 
@@ -110,12 +111,15 @@ export type ReadyCallback = (err?: Error | null) => void;
  */
 export interface Address {
   /**
-   * `unix:///run/app.sock` · `tcp://127.0.0.1:8221` · `tcp://[::1]:8221` · `tls://host:8221` · `nats://host:4222`
+   * `unix:///run/app.sock` · `unix:app.sock` (in the working directory of now) · `tcp://127.0.0.1:8221` · `tcp://[::1]:8221` · `tls://host:8221` · `nats://host:4222`
    */
   url?: string;
-  /** Unix socket path; at most 107 bytes (103 on macOS). */
+  /**
+   * Unix socket path; at most 107 bytes (103 on macOS), on Linux also longer with a file name of at most 82 bytes. A relative
+   * one means the working directory of now.
+   */
   path?: string;
-  /** Name or IP address. Default 127.0.0.1. */
+  /** Name or IP address; a bridge listens on all addresses of a name, a node tries them in turn. Default 127.0.0.1. */
   host?: string;
   /** TCP port. Default {@link DEFAULT_PORT} when a host is given. 0: any free port (bridge only). */
   port?: number;

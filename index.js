@@ -3,6 +3,7 @@
 // busybody: a message bus for the processes of one machine. The promises are in index.d.ts.
 
 const native = require('./native.cjs');
+const { defaultAddress } = require('./lib/address.js');
 const { Bridge } = require('./lib/bridge.js');
 const { BusybodyError } = require('./lib/errors.js');
 const { Node } = require('./lib/node.js');
@@ -27,7 +28,7 @@ module.exports = { Bridge, BusybodyError, DEFAULT_PORT, Node, awesome, createBri
 // Looked up when asked for: it names a directory of this user, which a program with its own address never needs.
 const lazy = {
   get address() {
-    return native.defaultAddress();
+    return defaultAddress();
   },
 };
 Object.defineProperty(module.exports, 'DEFAULT_ADDRESS', { enumerable: true, get() { return lazy.address; } });

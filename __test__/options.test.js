@@ -43,8 +43,12 @@ describe('createBridge arguments', () => {
   }
 
   test('a relative path is of the working directory', () => {
-    assert.equal(parseBridgeOptions(['app.sock']).url, `unix://${path.resolve('app.sock')}`);
-    assert.equal(parseBridgeOptions([{ path: './x/../app.sock' }]).url, `unix://${path.resolve('app.sock')}`);
+    const relative = [
+      'app.sock', { path: './x/../app.sock' }, { url: 'unix://app.sock' }, 'unix:app.sock', 'UNIX://x/../app.sock', 'unix://%61pp.sock',
+    ];
+    for (const form of relative) assert.equal(parseBridgeOptions([form]).url, `unix://${path.resolve('app.sock')}`);
+    assert.equal(parseBridgeOptions(['unix://%FF.sock']).url, `unix://${path.resolve('.')}/%FF.sock`, 'bytes that are no text');
+    assert.equal(parseBridgeOptions(['unix:///%FF']).url, 'unix:///%FF');
   });
 
   test('defaults are filled in and the result is frozen', () => {
@@ -97,6 +101,16 @@ describe('createNode arguments', () => {
     assert.equal(parseNodeOptions([9003]).url, 'tcp://127.0.0.1:9003');
     assert.equal(parseNodeOptions([undefined, null, callback]).onConnect, callback);
     assert.equal(parseNodeOptions(['tcp://[::1]:5', 'id']).url, 'tcp://[::1]:5');
+    assert.equal(parseNodeOptions(['localhost:5', 'id']).url, 'tcp://localhost:5');
+    assert.equal(parseNodeOptions(['unix:/run/app.sock', 'id']).url, 'unix:///run/app.sock');
+    assert.equal(parseNodeOptions(['/run/app.sock', 'id']).url, 'unix:///run/app.sock');
+    for (const file of ['./app.sock', '../app.sock']) {
+      const { id, url } = parseNodeOptions([file, 'id']);
+      assert.deepEqual([id, url], ['id', `unix://${path.resolve(file)}`]);
+    }
+    for (const id of ['app.sock', 'a/b', '.hidden', '8221']) {
+      assert.deepEqual([parseNodeOptions([id]).id, parseNodeOptions([id]).url], [id, null], 'not a path, for a node');
+    }
   });
 
   test('defaults are filled in and the result is frozen', () => {
@@ -145,7 +159,7 @@ describe('createNode arguments', () => {
   const wrong = [
     ['id', ['']], ['id', ['a:b']], ['id', ['x'.repeat(256)]], ['id', ['ü'.repeat(128)]], ['id', ['\ud800']], ['id', ['a\0']],
     ['id', [{ id: 5 }]], ['id', [{ id: '' }]], ['id', ['a', 'b']], ['id', [{}, 'a']], ['port', [0]], ['port', [{ port: 0 }]],
-    ['url', ['tcp://h:0']], ['url', [{ url: 'tcp://h:00' }]], ['onConnect', [{ onConnect: 5 }]],
+    ['url', ['tcp://h:0']], ['port', ['localhost:0']], ['url', ['unix:']], ['url', ['/a', '/b']], ['url', [{ url: 'tcp://h:00' }]], ['onConnect', [{ onConnect: 5 }]],
     ['maxConnectionAttempts', [{ maxConnectionAttempts: 0 }]], ['maxConnectionAttempts', [{ maxConnectionAttempts: '5' }]],
     ['bridge', [{ bridge: true }]], ['bridge', [{ bridge: 'always' }]], ['replyTimeout', [{ replyTimeout: -1 }]],
     ['replyTimeout', [{ replyTimeout: Infinity }]], ['replyTimeout', [{ replyTimeout: '1' }]],

@@ -185,7 +185,7 @@ test('ENOENT, ENOTDIR, a path too long: each its own code, at once, and it names
   assert.deepEqual(fs.readdirSync(bus.dir), ['file']);
 });
 
-const LINUX = { ...LIMIT, skip: process.platform !== 'linux' && 'the limit is another' };
+const LINUX = { ...LIMIT, skip: process.platform !== 'linux' && 'other systems are other' };
 
 test('a path of the greatest length works', LINUX, async (t) => {
   const bus = new Bus(t);
@@ -235,14 +235,68 @@ test('close does not remove what took its place', LIMIT, async (t) => {
   untouched();
 });
 
-test('a bridge whose socket is taken away says so, and goes on for those who are there', LIMIT, async (t) => {
+test('a live socket is known to the kernel by its own name, so that cleaners of old files spare it', LINUX, async (t) => {
+  const bus = new Bus(t);
+  await bus.host();
+  const names = fs.readFileSync('/proc/net/unix', 'utf8').split('\n').map((line) => line.split(/\s+/)[7]);
+  assert.ok(names.includes(bus.path));
+});
+
+test('a socket that is taken away is put back: newcomers join, those who are there notice nothing', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  await bus.host({ mode: 0o640 });
+  const [ann, bob] = await bus.nodes('ann', 'bob');
+  bus.bridge.on('error', (error) => assert.fail(error));
+  for (const event of ['disconnect', 'error']) ann.on(event, (error) => assert.fail(error));
+  for (const newcomer of ['carl', 'dora']) {
+    fs.rmSync(bus.path);
+    fs.rmSync(`${bus.path}.lock`);
+    const joined = await bus.node(newcomer);
+    assert.equal(mode(bus.path), 0o640);
+    await barrier(joined, ann);
+    await barrier(ann, bob);
+  }
+  assert.equal((await refusal(bus)).code, 'EADDRINUSE');
+});
+
+test('nodes that would host wait for the socket of a bridge that lives', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  const host = await bus.node('host', { bridge: 'auto' });
+  fs.rmSync(bus.path);
+  const others = await Promise.all(['ann', 'bob'].map((id) => bus.node(id, { bridge: 'auto' })));
+  assert.deepEqual([host, ...others].map((node) => node.hosting), [true, false, false]);
+  await barrier(others[0], host);
+});
+
+test('a bridge whose socket cannot be put back says why, once, and goes on; it is back when that is possible', LIMIT, async (t) => {
   const bus = new Bus(t);
   await bus.host();
   const [ann, bob] = await bus.nodes('ann', 'bob');
-  const told = new Promise((resolve) => bus.bridge.once('error', resolve));
-  fs.unlinkSync(bus.path);
-  assert.ok((await told).message.includes(bus.path));
+  const told = once(bus.bridge, 'error');
+  fs.rmSync(bus.path);
+  const untouched = keepsake(bus.path);
+  const [error] = await told;
+  assert.equal(error.code, 'ENOTSOCK');
+  assert.ok(error.message.includes(bus.path), error.message);
+  bus.bridge.on('error', (again) => assert.fail(again));
   await barrier(ann, bob);
+  untouched();
+  fs.rmSync(bus.path);
+  await barrier(await bus.node('carl'), ann);
+});
+
+test("root with another user's XDG_RUNTIME_DIR makes nothing there", LIMIT, async (t) => {
+  if (!isRoot || !nobodyCanLoad()) return t.skip('needs root, and a package that others can load');
+  const bus = new Bus(t);
+  fs.chmodSync(bus.dir, 0o755);
+  const runtime = path.join(bus.dir, 'run');
+  fs.mkdirSync(runtime, { mode: 0o700 });
+  fs.chownSync(runtime, NOBODY.uid, NOBODY.gid);
+  const root = start(t, 'peer.js', { id: 'root', maxConnectionAttempts: 2 }, { XDG_RUNTIME_DIR: runtime });
+  assert.equal((await root.next('failed')).code, 'ERR_NO_BRIDGE');
+  assert.deepEqual(fs.readdirSync(runtime), []);
+  const owner = start(t, 'default-address.js', {}, { XDG_RUNTIME_DIR: runtime }, NOBODY);
+  assert.equal((await owner.next('met')).url, `unix://${runtime}/busybody/default.sock`);
 });
 
 test('process.exit removes the socket', LIMIT, async (t) => {

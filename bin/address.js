@@ -10,7 +10,7 @@ const { UsageError } = require('./exit-codes');
 function parseAddress(text) {
   if (text === undefined) return {};
   if (text === '') throw new UsageError('the address is empty');
-  if (text.includes('://')) return { url: text };
+  if (text.includes('://') || /^unix:/i.test(text)) return { url: text };
   if (/^\d+$/.test(text)) return { port: parsePort(text) };
 
   const [, host, port] = /^(\[[^\]]+\]|[^:/]+):(\d+)$/.exec(text) ?? [];

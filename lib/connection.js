@@ -15,6 +15,8 @@ const LONGEST_DELAY = 1_000;
 const WELCOME_TIMEOUT = 10_000;
 /** Codes that trying again does not mend. */
 const FINAL = new Set(['ERR_DUPLICATE_NODE', 'ERR_UNAUTHORIZED', 'ERR_PROTOCOL', 'ERR_INVALID_ARG', 'ENAMETOOLONG']);
+/** Codes with which the bridge itself answers: it is not to be looked for elsewhere. */
+const REFUSED = new Set(['ERR_DUPLICATE_NODE', 'ERR_UNAUTHORIZED']);
 /** Codes that say that nobody is there, so that somebody may host. */
 const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
@@ -31,6 +33,9 @@ class Connection {
   #timer = null;
   #patience = null;
   #bridge = null;
+  /** Where the bridge may be that was not tried yet in this attempt, and why it was not where it was tried. */
+  #urls = [];
+  #misses = [];
 
   /**
    * `events`: { online(first), lost(error), retrying(error), failed(error), host() -> Bridge }.
@@ -60,17 +65,23 @@ class Connection {
     this.#timer = null;
     if (this.#over) return;
     this.#attempts += 1;
-    resolve(this.#options.url, (error, url) => {
+    resolve(this.#options.url, (error, urls) => {
       if (this.#over) return;
       if (error !== null) return this.#missed(error);
-      try {
-        this.#native.connect(url, this.#turn);
-        this.#patience = setTimeout(() => this.#unanswered(), WELCOME_TIMEOUT).unref();
-      } catch (cause) {
-        // Never within the caller's own call: it has not had the time to listen.
-        process.nextTick(() => this.lost(fromNative(cause.code, cause.message), false));
-      }
+      this.#urls = urls;
+      this.#misses = [];
+      this.#dial(urls.shift());
     });
+  }
+
+  #dial(url) {
+    try {
+      this.#native.connect(url, this.#turn);
+      this.#patience = setTimeout(() => this.#unanswered(), WELCOME_TIMEOUT).unref();
+    } catch (cause) {
+      // Never within the caller's own call: it has not had the time to listen.
+      process.nextTick(() => this.lost(fromNative(cause.code, cause.message), false));
+    }
   }
 
   /** There is a listener, but it does not answer: its process may be stopped. */
@@ -106,7 +117,11 @@ class Connection {
       if (!this.#over) this.#retry();
       return;
     }
-    this.#missed(error);
+    this.#misses.push(error);
+    if (this.#urls.length > 0 && !REFUSED.has(error.code)) return this.#dial(this.#urls.shift());
+    // Who was there and said something tells more than an address at which nobody is.
+    const telling = this.#misses.find(({ code }) => code.startsWith('ERR_'));
+    this.#missed(telling ?? this.#misses[0]);
   }
 
   /** No more attempts; a bridge hosted here is handed over. */
@@ -173,13 +188,22 @@ class Connection {
   }
 }
 
-/** Host names are looked up here, where it blocks nobody; the native side gets an address. */
+/**
+ * Host names are looked up here, where it blocks nobody; the native side gets addresses. A name may have several, and what
+ * listens at one need not listen at the others. The one that a bridge takes first is tried first.
+ */
 function resolve(url, done) {
-  const match = /^tcp:\/\/([^[\]:/]+):(\d+)$/.exec(url);
-  if (match === null || net.isIP(match[1]) !== 0) return done(null, url);
-  dns.lookup(match[1], (error, address, family) => {
-    if (error !== null) return done(error, url);
-    done(null, `tcp://${family === 6 ? `[${address}]` : address}:${match[2]}`);
+  const match = /^tcp:\/\/([^[\]:/]+):(\d+)$/i.exec(url);
+  if (match === null || net.isIP(match[1]) !== 0) return done(null, [url]);
+  const [, host, port] = match;
+  dns.lookup(host, { all: true }, (error, found) => {
+    if (error !== null) return done(error, []);
+    const [first, second] = [[], []];
+    for (const { address, family } of found) {
+      const each = `tcp://${family === 6 ? `[${address}]` : address}:${port}`;
+      (address.startsWith('127.') ? first : second).push(each);
+    }
+    done(null, [...new Set([...first, ...second])]);
   });
 }
 

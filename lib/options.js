@@ -5,7 +5,7 @@
 
 const { randomUUID } = require('node:crypto');
 const { RESERVED_EVENTS, invalidArg, typeError } = require('./errors.js');
-const { addressOf, checkTargetUrl, checkUrl, urlOfPort, urlOfText } = require('./options/address.js');
+const { addressOf, checkTargetUrl, checkUrl, urlOfAddress, urlOfPort, urlOfText } = require('./options/address.js');
 const { choice, duration, fileMode, integer, oneFunction, read, text } = require('./options/check.js');
 
 const MAX_ID = 255; // bytes of UTF-8, as the wire has one byte for the length
@@ -55,7 +55,8 @@ function parseBridgeOptions(args) {
 }
 
 /**
- * createNode(options?, callback?), or any order of an id, a port or url, and a callback.
+ * createNode(options?, callback?), or any order of an id, an address and a callback: a port, a url, "host:port", or a path that
+ * begins with "/", "./" or "../".
  * Returns { url: string | null, id, onConnect: function | null, maxConnectionAttempts, bridge, replyTimeout, serialization,
  * maxMessage, maxPending, stallTimeout }.
  */
@@ -220,7 +221,8 @@ function bridgeAddress(string) {
 }
 
 function nodeAddressOrId(string) {
-  return string.includes('://') ? { url: checkTargetUrl(string, 'url') } : { id: checkId(string, 'id') };
+  const url = urlOfAddress(string, 1);
+  return url === null ? { id: checkId(string, 'id') } : { url };
 }
 
 /** One function that calls the two of them: a caller that gives both means both. */

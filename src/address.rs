@@ -3,7 +3,7 @@
 //! | written | means |
 //! |---|---|
 //! | `unix:///run/app.sock` | the Unix socket `/run/app.sock` |
-//! | `unix://app.sock` | the Unix socket `app.sock`, relative to the working directory |
+//! | `unix://app.sock` | the Unix socket `app.sock`, relative to the working directory (from JavaScript it comes absolute) |
 //! | `unix:/run/app.sock`, `unix:app.sock` | the same two, understood but never printed |
 //! | `tcp://127.0.0.1:8221`, `tcp://[::1]:8221`, `tcp://localhost` | TCP; the port may be left out |
 //! | `tls://host:8221`, `nats://host:4222` | understood, not supported yet |
@@ -26,9 +26,18 @@ pub const DEFAULT_PORT: u16 = 8221;
 /// The port of a NATS server where none is given.
 const NATS_PORT: u16 = 4222;
 
-/// The longest Unix socket path in bytes: what `sockaddr_un` holds, less the closing NUL.
-/// Systems truncate or refuse longer ones in their own ways, so we refuse first.
+/// The longest Unix socket path in bytes that the system takes: what `sockaddr_un` holds, less the closing NUL.
+/// Systems truncate or refuse longer ones in their own ways, so we refuse first. Linux lets us go through a descriptor of
+/// the directory, so there only the name is short.
 pub const MAX_PATH: usize = if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
+
+/// The longest name of a socket whose path is longer than [`MAX_PATH`]: what `/proc/self/fd/1234567890/` leaves.
+#[cfg(target_os = "linux")]
+const MAX_NAME: usize = 82;
+
+/// The longest path that Linux resolves, less the closing NUL and the `.lock` of the file beside it.
+#[cfg(target_os = "linux")]
+const MAX_DEEP_PATH: usize = 4090;
 
 /// The longest name that DNS allows.
 const MAX_HOST: usize = 253;
@@ -84,7 +93,9 @@ impl Address {
     pub fn default_for(runtime_dir: Option<&str>, uid: u32) -> Self {
         runtime_dir
             .filter(|dir| dir.starts_with('/'))
-            .and_then(|dir| Self::unix(Path::new(dir).join("busybody/default.sock")).ok())
+            .map(|dir| Path::new(dir).join("busybody/default.sock"))
+            .filter(|path| path.as_os_str().len() <= MAX_PATH)
+            .and_then(|path| Self::unix(path).ok())
             .unwrap_or_else(|| Self::Unix(format!("/tmp/busybody-{uid}/default.sock").into()))
     }
 
@@ -104,13 +115,8 @@ pub fn check_path(path: &Path) -> Result<()> {
     if bytes.contains(&0) {
         return Err(invalid(format!("the Unix socket path {path:?} contains a NUL byte")));
     }
-    if bytes.len() > MAX_PATH {
-        let message = format!(
-            "ENAMETOOLONG: a Unix socket path has at most {MAX_PATH} bytes, this one has {}: '{}'",
-            bytes.len(),
-            path.display()
-        );
-        return Err(Error::os("ENAMETOOLONG", message));
+    if bytes.len() > MAX_PATH && !is_usable_deep(path) {
+        return Err(too_long(path));
     }
     match bytes.rsplit(|byte| *byte == b'/').next() {
         Some(b"" | b"." | b"..") => {
@@ -118,6 +124,31 @@ pub fn check_path(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a path longer than [`MAX_PATH`] can be used through its directory.
+#[cfg(target_os = "linux")]
+fn is_usable_deep(path: &Path) -> bool {
+    let fits = path.file_name().is_some_and(|name| name.len() <= MAX_NAME);
+    fits && path.as_os_str().len() <= MAX_DEEP_PATH
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_usable_deep(_path: &Path) -> bool {
+    false
+}
+
+fn too_long(path: &Path) -> Error {
+    let length = path.as_os_str().len();
+    #[cfg(target_os = "linux")]
+    let unless = format!(" (or a name of at most {MAX_NAME} in a deeper directory)");
+    #[cfg(not(target_os = "linux"))]
+    let unless = "";
+    let path = path.display();
+    let message = format!(
+        "ENAMETOOLONG: a Unix socket path has at most {MAX_PATH} bytes{unless}, this one has {length}: '{path}'"
+    );
+    Error::os("ENAMETOOLONG", message)
 }
 
 impl FromStr for Address {

@@ -8,7 +8,9 @@ const { invalidArg } = require('../errors.js');
 
 const DEFAULT_PORT = 8221;
 const LOOPBACK = '127.0.0.1';
-const URL_FORM = /^(unix|tcp|tls|nats):\/\/[^\0]+$/i;
+const URL_FORM = /^(?:unix:\/\/|unix:(?!\/\/)|tcp:\/\/|tls:\/\/|nats:\/\/)[^\0]+$/i;
+const UNIX_URL = /^unix:(?:\/\/)?/i;
+const PATH = /^\.{0,2}\//; // absolute, or of this directory or the one above
 const HOST_AND_PORT = /^(?:\[([^\][]+)\]|([^\s:/\][]+)):(\d{1,5})$/;
 const HOST_NAME = /^[\w.-]+$/; // as the native side reads it: ASCII
 
@@ -24,12 +26,17 @@ function addressOf({ url, path: file, host, port }, leastPort) {
 }
 
 /** A string in place of a bridge's options: a url, a port in digits, "host:port", or a Unix socket's path. */
-function urlOfText(string) {
-  if (string.includes('://')) return checkUrl(string, 'url');
-  if (/^\d+$/.test(string)) return urlOfPort(Number(string), 0);
+function urlOfText(string, leastPort = 0) {
+  if (/^\d+$/.test(string)) return urlOfPort(Number(string), leastPort);
+  return urlOfAddress(string, leastPort) ?? urlOfPath(string);
+}
+
+/** Same, of a string that may also be a node's id, and then null: ids have no ":", and a path of a node's begins as one. */
+function urlOfAddress(string, leastPort) {
+  if (string.includes('://') || UNIX_URL.test(string)) return leastPort > 0 ? checkTargetUrl(string, 'url') : checkUrl(string, 'url');
   const [, bracketed, plain, port] = HOST_AND_PORT.exec(string) ?? [];
-  if (port !== undefined) return urlOfPort(Number(port), 0, bracketed ?? plain);
-  return urlOfPath(string);
+  if (port !== undefined) return urlOfPort(Number(port), leastPort, bracketed ?? plain);
+  return PATH.test(string) ? urlOfPath(string) : null;
 }
 
 function urlOfPort(port, leastPort, host = LOOPBACK) {
@@ -40,14 +47,30 @@ function urlOfPort(port, leastPort, host = LOOPBACK) {
 }
 
 function checkUrl(url, name) {
-  if (typeof url === 'string' && URL_FORM.test(url) && url.isWellFormed()) return url;
+  if (typeof url === 'string' && URL_FORM.test(url) && url.isWellFormed()) return resolved(url);
   throw invalidArg(name, 'a unix://, tcp://, tls:// or nats:// URL', url);
 }
 
 /** Same, for those who connect: nobody listens on port 0. */
 function checkTargetUrl(url, name) {
-  if (/^(tcp|tls|nats):.*:0+$/i.test(checkUrl(url, name))) throw invalidArg(name, 'a URL with a port other than 0', url);
-  return url;
+  const checked = checkUrl(url, name);
+  if (/^(tcp|tls|nats):.*:0+$/i.test(checked)) throw invalidArg(name, 'a URL with a port other than 0', url);
+  return checked;
+}
+
+/** A relative path means the working directory of now, wherever the process goes later. */
+function resolved(url) {
+  if (!UNIX_URL.test(url)) return url;
+  const written = url.replace(UNIX_URL, '');
+  // What names no file, or is wrong in another way, is for the native side to complain about.
+  if (/[?#]|(?:^|\/)\.{0,2}$/.test(written)) return url;
+  try {
+    const file = decodeURIComponent(written);
+    return file.includes('\0') ? url : urlOfPath(file);
+  } catch {
+    // Bytes that are no text.
+    return written.startsWith('/') ? url : `${urlOfPath('.')}/${written}`;
+  }
 }
 
 function urlOfPath(file) {
@@ -64,4 +87,4 @@ function hostInUrl(host) {
   throw invalidArg('host', 'a host name or an IP address', host);
 }
 
-module.exports = { DEFAULT_PORT, addressOf, checkTargetUrl, checkUrl, urlOfPort, urlOfText };
+module.exports = { DEFAULT_PORT, addressOf, checkTargetUrl, checkUrl, urlOfAddress, urlOfPort, urlOfText };

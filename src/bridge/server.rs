@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::alertness::{Alertness, Expectation};
 use super::command::{Command, HostEvent, Roster};
@@ -33,8 +34,13 @@ const KEPT_READS: usize = 8 * 1024 * 1024;
 pub const BUSY_BUFFERS: usize = 4 * 1024 * 1024;
 /// How often time is told to a router that wants to know.
 const TICK: Duration = Duration::from_millis(250);
-/// How often the path is checked to still be ours.
-const PATH_CHECK: Duration = Duration::from_secs(5);
+/// How often the socket's file is looked after. A node that finds nobody tries for 1.5 s by default, and in that time it
+/// is to be back.
+const PATH_CHECK: Duration = Duration::from_millis(750);
+/// How long a file that is missing stays so: whoever removes a whole directory is not to find a new file in it.
+const PATH_PAUSE: Duration = Duration::from_millis(300);
+/// How many checks pass between two notes that the bridge is alive.
+const REFRESH_EVERY: u32 = 6;
 /// When it is looked whether the process at the other end of a broken link has ended: its sockets close a little before.
 const DEATH_WATCH: [u64; 7] = [0, 1, 2, 5, 10, 20, 50];
 const LATE_DEATH_WATCH: Duration = Duration::from_millis(100);
@@ -156,7 +162,8 @@ impl Server {
         let alert = self.clone();
         tokio::task::spawn_local(async move { alert.alertness.stay().await });
         let mut path_check = tokio::time::interval(PATH_CHECK);
-        let mut path_lost = false;
+        path_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = PathWatch::default();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -178,12 +185,8 @@ impl Server {
                     None => return,
                 },
                 () = self.time_matters.notified() => self.clone().tick_while_needed(),
-                _ = path_check.tick(), if !path_lost => if listener.still_ours() {
-                    listener.refresh();
-                } else {
-                    path_lost = true;
-                    let text = format!("the socket at '{}' was removed or replaced; new nodes cannot find this bridge", listener.url());
-                    (self.host)(HostEvent::Trouble(Error::os("ENOENT", text)));
+                _ = path_check.tick() => if let Some(trouble) = watch.check(&mut listener, &mut path_check) {
+                    (self.host)(HostEvent::Trouble(trouble));
                 },
             }
         }
@@ -420,6 +423,47 @@ impl Server {
     fn now(&self) -> u64 {
         self.start.elapsed().as_millis() as u64
     }
+}
+
+/// Keeps the socket's file in place while the bridge runs.
+#[derive(Default)]
+struct PathWatch {
+    checks: u32,
+    /// Whether it was not in place at the last check.
+    missing: bool,
+    /// Why it could not be put back at the last check.
+    trouble: Option<Error>,
+}
+
+impl PathWatch {
+    /// What the host is to hear: a trouble that was not there at the check before.
+    fn check(&mut self, listener: &mut Listener, checks: &mut Interval) -> Option<Error> {
+        if listener.is_in_place() {
+            if self.checks.is_multiple_of(REFRESH_EVERY) {
+                listener.refresh();
+            }
+            *self = Self { checks: self.checks.wrapping_add(1), ..Self::default() };
+            return None;
+        }
+        if !std::mem::replace(&mut self.missing, true) {
+            checks.reset_after(PATH_PAUSE);
+            return None;
+        }
+        let before = self.trouble.take();
+        let error = listener.put_back().err()?;
+        let is_news = before.as_ref() != Some(&error);
+        let told = is_news.then(|| out_of_reach(listener, &error));
+        self.trouble = Some(error);
+        told
+    }
+}
+
+fn out_of_reach(listener: &Listener, cause: &Error) -> Error {
+    let url = listener.url();
+    let text = format!(
+        "the socket at '{url}' was removed or replaced and cannot be put back, so new nodes do not find this bridge: {cause}"
+    );
+    Error::os(cause.code(), text)
 }
 
 /// Lets the other side read what was written last: closing at once could reset the connection before it does.

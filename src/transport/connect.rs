@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
+use super::socket_name::SocketName;
 use super::{private_dir, tcp};
 use crate::address::{self, Address};
 use crate::error::Result;
@@ -75,7 +76,7 @@ fn connect_unix(path: &Path) -> io::Result<Connecting> {
     private_dir::check_default(path)?;
     let socket = new_socket(Domain::UNIX)?;
     // A Unix socket is connected at once, or not at all.
-    socket.connect(&SockAddr::unix(path)?)?;
+    socket.connect(SocketName::of(path)?.address())?;
     Ok(Connecting { socket, connected: true })
 }
 
@@ -104,6 +105,8 @@ mod tests {
     use std::io::{IoSlice, Read};
     use std::net::{Ipv4Addr, TcpListener};
     use std::os::unix::net::UnixListener;
+
+    use socket2::SockAddr;
 
     use super::super::Stream;
     use super::super::scratch::Scratch;

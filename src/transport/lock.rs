@@ -68,6 +68,11 @@ impl PathLock {
 }
 
 impl PathLock {
+    /// Whether its file is still the one that others would lock for `socket`.
+    pub(super) fn is_in_place(&self, socket: &Path) -> bool {
+        self.file.metadata().is_ok_and(|metadata| is_at(&lock_path(socket), &metadata))
+    }
+
     /// Whether there was an owner until a moment ago, who was killed or handed over: those he served are about to come.
     pub(super) fn succeeds(&self) -> bool {
         self.succeeds

@@ -10,6 +10,7 @@ mod lock;
 mod private_dir;
 mod process;
 mod socket_file;
+mod socket_name;
 mod stream;
 mod tcp;
 mod unix;
@@ -109,7 +110,7 @@ impl Listener {
         }
     }
 
-    /// Where it listens in fact: an absolute path where that fits, the real port, the host as an IP address.
+    /// Where it listens in fact: an absolute path, the real port, the host as the first of its IP addresses.
     pub fn address(&self) -> &Address {
         match self {
             Self::Unix(listener) => listener.address(),
@@ -122,11 +123,25 @@ impl Listener {
         self.address().to_string()
     }
 
-    /// Whether the path still leads to this socket. Nobody can take a TCP port away.
-    pub fn still_ours(&self) -> bool {
+    /// Whether the socket's file, and the lock beside it, are where they were made. Nobody can take a TCP port away.
+    pub fn is_in_place(&self) -> bool {
         match self {
-            Self::Unix(listener) => listener.file().is_ours(),
+            Self::Unix(listener) => listener.is_in_place(),
             Self::Tcp(_) => true,
+        }
+    }
+
+    /// Makes them again where somebody removed or replaced them; those who are connected stay.
+    ///
+    /// Errors, all of which may pass: `ENOENT` (its directory is gone), `ENOTSOCK`, `EADDRINUSE` (somebody else listens
+    /// there now), `EACCES`, …
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn put_back(&mut self) -> Result<()> {
+        match self {
+            Self::Unix(listener) => listener.put_back(),
+            Self::Tcp(_) => Ok(()),
         }
     }
 

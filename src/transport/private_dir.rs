@@ -65,48 +65,87 @@ fn default_dir(socket: &Path, uid: u32) -> Option<&Path> {
 }
 
 fn prepare(dir: &Path, uid: u32) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(dir) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Error::io(&error, "creating", &dir.display().to_string())),
+    if fs::symlink_metadata(dir).is_err() {
+        make(dir, uid)?;
     }
     check(dir, uid)
 }
 
-fn check(dir: &Path, uid: u32) -> Result<()> {
-    let refuse = |what: &Path, reason: String| {
-        let message = format!("EACCES: refusing to use '{}': {reason}", what.display());
-        Err(Error::os("EACCES", message))
-    };
-    let inspected = |path: &Path, error: io::Error| Error::io(&error, "inspecting", &path.display().to_string());
+/// What we made under somebody else's directory would lock its owner out of his own bus: `$XDG_RUNTIME_DIR` survives
+/// `su` and `sudo -E`.
+fn make(dir: &Path, uid: u32) -> Result<()> {
+    let above = Parent::of(dir, uid)?;
+    if !above.is_ours && !above.is_shared {
+        return above.refuse();
+    }
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::io(&error, "creating", &dir.display().to_string())),
+    }
+}
 
+fn check(dir: &Path, uid: u32) -> Result<()> {
     // Not through a symbolic link: whoever owns the link chooses the directory.
-    let found = fs::symlink_metadata(dir).map_err(|error| inspected(dir, error))?;
+    let found = fs::symlink_metadata(dir).map_err(|error| inspected(dir, &error))?;
     if !found.is_dir() {
-        return refuse(dir, "it is not a directory".into());
+        return refuse(dir, "it is not a directory");
     }
     if found.uid() != uid {
-        return refuse(dir, format!("it belongs to user {}, not to user {uid}", found.uid()));
+        return refuse(dir, &format!("it belongs to user {}, not to user {uid}", found.uid()));
     }
     if found.mode() & 0o077 != 0 {
         let mode = found.mode() & 0o777;
-        return refuse(dir, format!("its mode is {mode:04o}, it must be 0700, closed to others"));
+        return refuse(dir, &format!("its mode is {mode:04o}, it must be 0700, closed to others"));
+    }
+    let above = Parent::of(dir, uid)?;
+    if above.is_ours || above.is_roots || above.is_shared { Ok(()) } else { above.refuse() }
+}
+
+/// The directory in which the private one is, or shall be.
+struct Parent<'a> {
+    path: &'a Path,
+    owner: u32,
+    uid: u32,
+    is_ours: bool,
+    is_roots: bool,
+    /// As /tmp: everybody makes entries, of which nobody else can take one away. One that is not root's (/tmp in some
+    /// containers) is good for a directory named after its user only.
+    is_shared: bool,
+}
+
+impl<'a> Parent<'a> {
+    fn of(dir: &'a Path, uid: u32) -> Result<Self> {
+        let path = dir.parent().unwrap_or(dir);
+        let found = fs::metadata(path).map_err(|error| inspected(path, &error))?;
+        let owner = found.uid();
+        let is_named = dir.file_name().is_some_and(|name| *name == *format!("busybody-{uid}"));
+        let is_roots = owner == 0;
+        let is_shared = found.mode() & STICKY != 0 && (is_roots || is_named);
+        Ok(Self { path, owner, uid, is_ours: owner == uid, is_roots, is_shared })
     }
 
-    // $XDG_RUNTIME_DIR survives `su`; what we made in there would lock its owner out.
-    let Some(parent) = dir.parent() else {
-        return Ok(());
-    };
-    let above = fs::metadata(parent).map_err(|error| inspected(parent, error))?;
-    if above.uid() != uid && above.uid() != 0 && above.mode() & STICKY == 0 {
-        return refuse(parent, format!("it belongs to user {}, not to user {uid}", above.uid()));
+    fn refuse(&self) -> Result<()> {
+        let Self { owner, uid, .. } = self;
+        let reason = format!(
+            "it belongs to user {owner}, not to user {uid}; unset XDG_RUNTIME_DIR, or name an address with BUSYBODY_ADDRESS"
+        );
+        refuse(self.path, &reason)
     }
-    Ok(())
+}
+
+fn refuse(what: &Path, reason: &str) -> Result<()> {
+    let message = format!("EACCES: refusing to use '{}': {reason}", what.display());
+    Err(Error::os("EACCES", message))
+}
+
+fn inspected(path: &Path, error: &io::Error) -> Error {
+    Error::io(error, "looking for the directory", &path.display().to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::super::scratch::Scratch;
     use super::*;
@@ -166,6 +205,30 @@ mod tests {
             assert!(error.message().contains(reason), "{error}");
         }
         assert_eq!(mode(&open), 0o755, "refused, not changed");
+    }
+
+    #[test]
+    fn nothing_is_made_under_a_directory_of_somebody_else() {
+        let scratch = Scratch::new();
+        let owner = scratch.join("owner");
+        fs::create_dir(&owner).expect("made");
+        let dir = owner.join("busybody");
+        let refused = |uid| {
+            let error = prepare(&dir, uid).expect_err("not the parent's owner");
+            assert_eq!(error.code(), "EACCES");
+            assert!(error.message().contains("BUSYBODY_ADDRESS"), "{error}");
+            assert!(!dir.exists());
+        };
+        let own = own_uid().expect("a uid");
+        refused(own + 1);
+        // Only root can give it away; for others the owner is one who is not `own + 1`, which is enough.
+        let given_away = chown(&owner, Some(own + 2), None).is_ok();
+        fs::set_permissions(&owner, fs::Permissions::from_mode(0o1777)).expect("chmod");
+        if given_away {
+            refused(own);
+            // In a /tmp that is not root's, each user has a directory that nobody else wants.
+            prepare(&owner.join(format!("busybody-{own}")), own).expect("shared");
+        }
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! A socket's name in the file system: put in place without a gap, removed only when it is dead or ours.
+//! A socket's name in the file system: made where nothing alive is, made again when it was taken away, removed only
+//! when it is dead or ours.
 
-use std::ffi::OsString;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{self, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
+use super::socket_name::SocketName;
 use super::{BACKLOG, in_use};
-use crate::address::MAX_PATH;
 use crate::error::{Error, Result};
 
 /// The socket file that a listener of ours has made: its path and its identity. Clones are one and the same.
@@ -19,37 +19,35 @@ use crate::error::{Error, Result};
 pub struct SocketFile {
     /// Absolute, since the process may change its working directory.
     path: Arc<Path>,
-    identity: Identity,
-    /// Set by the first who removes it: once its listener is gone, the inode's number may serve another file.
-    removed: Arc<Mutex<bool>>,
+    /// `None` once somebody removed it for good: with its listener gone, the inode's number may serve another file.
+    identity: Arc<Mutex<Option<Identity>>>,
 }
 
 /// Device and inode.
 type Identity = (u64, u64);
 
 impl SocketFile {
-    /// Binds a socket for `path`, which nobody but the holder of its lock may do, and listens.
+    /// Binds a socket for the absolute `path`, which nobody but the holder of its lock may do, and listens.
     ///
-    /// The socket is bound to `.<name>~` beside the path and renamed when it listens, so that the path never
-    /// leads to a socket that is not ready, or not closed to others yet. A path so long that this name would
-    /// exceed the limit is bound directly; whoever connects in that instant is refused and tries again.
+    /// It is bound under that very name: those who clean directories by age (systemd-tmpfiles) spare the sockets whose
+    /// paths they find in `/proc/net/unix`, and renaming a socket does not change what stands there. Who connects
+    /// between binding and listening is refused and tries again.
     pub(super) fn create(path: &Path, mode: u32, uid: u32) -> Result<(Socket, Self)> {
-        let absolute = path::absolute(path).map_err(|error| failed(&error, path))?;
-        let staged = staging_path(path);
-        let bound = staged.as_deref().unwrap_or(path);
-        // Left by a starter that was killed: its lock is ours now, and so is its staging name.
-        remove_stale(bound, uid)?;
-        let socket = bind(bound, mode).map_err(|error| failed(&error, path))?;
-        let place = || {
-            let identity = listen(&socket, bound, mode).map_err(|error| failed(&error, path))?;
-            if let Some(staged) = &staged {
-                remove_stale(path, uid)?;
-                fs::rename(staged, path).map_err(|error| failed(&error, path))?;
-            }
-            Ok(identity)
-        };
-        let identity = place().inspect_err(|_| drop(fs::remove_file(bound)))?;
-        Ok((socket, Self { path: absolute.into(), identity, removed: Arc::default() }))
+        let (socket, identity) = make(path, mode, uid)?;
+        Ok((socket, Self { path: path.into(), identity: Arc::new(Mutex::new(Some(identity))) }))
+    }
+
+    /// Makes it again after somebody removed it, or put a dead socket of ours in its place. The caller still holds the
+    /// lock. `None` when it was removed for good.
+    pub(super) fn put_back(&self, mode: u32, uid: u32) -> Result<Option<Socket>> {
+        // Held all the while: an exit hook that removes the file finds the new one, or keeps it from being made.
+        let mut current = self.identity();
+        if current.is_none() {
+            return Ok(None);
+        }
+        let (socket, identity) = make(&self.path, mode, uid)?;
+        *current = Some(identity);
+        Ok(Some(socket))
     }
 
     /// Where it is, as an absolute path.
@@ -59,22 +57,29 @@ impl SocketFile {
 
     /// Whether the path still leads to it.
     pub(super) fn is_ours(&self) -> bool {
-        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        !*removed && self.is_in_place()
+        self.identity().is_some_and(|identity| self.leads_to(identity))
+    }
+
+    /// Whether it was removed for good, by its own process.
+    pub(super) fn is_removed(&self) -> bool {
+        self.identity().is_none()
     }
 
     /// Removes it unless somebody has put something else in its place. From any thread, any number of times:
     /// after the listener was released it does nothing.
     pub fn unlink_if_ours(&self) {
-        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*removed && self.is_in_place() {
+        let mut current = self.identity();
+        if current.take().is_some_and(|identity| self.leads_to(identity)) {
             let _ = fs::remove_file(&self.path);
         }
-        *removed = true;
     }
 
-    fn is_in_place(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
+    fn identity(&self) -> MutexGuard<'_, Option<Identity>> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leads_to(&self, wanted: Identity) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == wanted)
     }
 }
 
@@ -92,22 +97,23 @@ fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-fn staging_path(path: &Path) -> Option<PathBuf> {
-    let mut name = OsString::from(".");
-    name.push(path.file_name()?);
-    name.push("~");
-    let staged = path.with_file_name(name);
-    (staged.as_os_str().len() <= MAX_PATH).then_some(staged)
+fn make(path: &Path, mode: u32, uid: u32) -> Result<(Socket, Identity)> {
+    remove_stale(path, uid)?;
+    let socket = bind(path, mode).map_err(|error| failed(&error, path))?;
+    let listening = listen(&socket, path, mode);
+    let identity = listening.inspect_err(|_| drop(fs::remove_file(path))).map_err(|error| failed(&error, path))?;
+    Ok((socket, identity))
 }
 
 fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
+    let name = SocketName::of(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // Linux gives the mode of the socket to its file, so that it is never more open than it shall be. Other
     // systems refuse; there it takes until `listen`, before which nobody can connect anyway.
     let handle = File::from(OwnedFd::from(socket.try_clone()?));
     let _ = handle.set_permissions(Permissions::from_mode(mode));
     socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(path)?)?;
+    socket.bind(name.address())?;
     Ok(socket)
 }
 
@@ -164,13 +170,13 @@ fn probe(path: &Path) -> Probe {
     let prepare = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
-        Ok((socket, SockAddr::unix(path)?))
+        Ok((socket, SocketName::of(path)?))
     };
-    let (socket, address) = match prepare() {
+    let (socket, name) = match prepare() {
         Ok(prepared) => prepared,
         Err(error) => return Probe::Unclear(error),
     };
-    let Err(error) = socket.connect(&address) else {
+    let Err(error) = socket.connect(name.address()) else {
         return Probe::Alive;
     };
     match error.kind() {

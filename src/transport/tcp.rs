@@ -1,7 +1,9 @@
 //! Listening on TCP. Here `bind` and `listen` are the election: the kernel lets one socket in.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
+use std::task::{Context, Poll};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -9,17 +11,24 @@ use super::{BACKLOG, PeerFacts, Stream, in_use, released};
 use crate::address::Address;
 use crate::error::{Code, Error, Result};
 
-/// A listening TCP socket on loopback.
+/// How often another free port is asked for, when one that is free at a host's first address is taken at its second.
+const PORT_TRIES: u32 = 20;
+
+/// "The system has no such kind of address". std has no stable name for it.
+const EAFNOSUPPORT: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 97 } else { 47 };
+
+/// Listening TCP sockets on loopback: one for each address of a host, all with one port.
 #[derive(Debug)]
 pub struct Listener {
+    /// With the first of the host's addresses.
     address: Address,
-    /// Until it is registered with a runtime.
-    bound: Option<TcpListener>,
-    registered: Option<tokio::net::TcpListener>,
+    /// Until they are registered with a runtime.
+    bound: Vec<TcpListener>,
+    registered: Vec<tokio::net::TcpListener>,
 }
 
 impl Listener {
-    /// Listens on the first address of `host` that can be had. Refuses (`ERR_INSECURE`) a host that means
+    /// Listens on all addresses of `host` that this machine has. Refuses (`ERR_INSECURE`) a host that means
     /// more than this machine.
     pub(super) fn bind(host: &str, port: u16) -> Result<Self> {
         let candidates = resolve(host, port)?;
@@ -27,29 +36,24 @@ impl Listener {
             return Err(insecure(host));
         }
         let wanted = Address::Tcp { host: host.to_owned(), port }.to_string();
-        let mut bound = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
-        for candidate in candidates {
-            bound = listen(candidate);
-            if bound.is_ok() {
-                break;
-            }
-        }
-        let (socket, actual) = bound.map_err(|error| describe(&error, &wanted))?;
+        let (bound, actual) = listen_on_all(&candidates).map_err(|error| describe(&error, &wanted))?;
         let address = Address::Tcp { host: actual.ip().to_string(), port: actual.port() };
-        Ok(Self { address, bound: Some(socket), registered: None })
+        Ok(Self { address, bound, registered: Vec::new() })
     }
 
     pub(super) fn register(&mut self) -> io::Result<()> {
-        if let Some(socket) = self.bound.take() {
-            self.registered = Some(tokio::net::TcpListener::from_std(socket)?);
+        for socket in self.bound.drain(..) {
+            self.registered.push(tokio::net::TcpListener::from_std(socket)?);
         }
         Ok(())
     }
 
     pub(super) async fn accept(&mut self) -> io::Result<(Stream, PeerFacts)> {
         self.register()?;
-        let listener = self.registered.as_ref().ok_or_else(released)?;
-        let (stream, peer) = listener.accept().await?;
+        if self.registered.is_empty() {
+            return Err(released());
+        }
+        let (stream, peer) = poll_fn(|context| poll_accept(&self.registered, context)).await?;
         // Fails only if the peer has gone already, as the first read will tell.
         let _ = stream.set_nodelay(true);
         let facts = PeerFacts { address: Some(peer.to_string()), ..PeerFacts::default() };
@@ -63,10 +67,10 @@ impl Listener {
     /// Not left to closing: a child that was forked but has not called exec yet shares the socket, and would
     /// keep the port taken.
     pub(super) fn release(&mut self) {
-        if let Some(socket) = self.bound.take() {
+        for socket in self.bound.drain(..) {
             let _ = SockRef::from(&socket).shutdown(Shutdown::Both);
         }
-        if let Some(socket) = self.registered.take() {
+        for socket in self.registered.drain(..) {
             let _ = SockRef::from(&socket).shutdown(Shutdown::Both);
         }
     }
@@ -78,7 +82,8 @@ impl Drop for Listener {
     }
 }
 
-/// The addresses of a host, IPv4 loopback first, so that a bridge at 'localhost' and its nodes agree on one.
+/// The addresses of a host, each once, in an order that does not depend on who asks: IPv4 loopback first. Two bridges
+/// that want one host both begin with the same address, and there one of them loses.
 pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let not_found = |reason: &str| {
         let message = format!("ENOTFOUND: the host '{host}' is not known: {reason}");
@@ -89,7 +94,8 @@ pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     if found.is_empty() {
         return Err(not_found("it has no address"));
     }
-    found.sort_by_key(|address| !(address.is_ipv4() && is_loopback(address)));
+    found.sort_by_key(|address| (!(address.is_ipv4() && is_loopback(address)), *address));
+    found.dedup();
     Ok(found)
 }
 
@@ -98,6 +104,53 @@ fn is_loopback(address: &SocketAddr) -> bool {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.to_canonical().is_loopback(),
     }
+}
+
+fn poll_accept(
+    listeners: &[tokio::net::TcpListener],
+    context: &mut Context<'_>,
+) -> Poll<io::Result<(tokio::net::TcpStream, SocketAddr)>> {
+    let accepted = listeners.iter().map(|listener| listener.poll_accept(context));
+    accepted.into_iter().find(Poll::is_ready).unwrap_or(Poll::Pending)
+}
+
+/// A socket for each of the addresses, with one port for all, and the first address.
+fn listen_on_all(addresses: &[SocketAddr]) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+    let any_port = addresses.first().is_some_and(|address| address.port() == 0);
+    let mut tries = if any_port { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match listen_on_each(addresses) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn listen_on_each(addresses: &[SocketAddr]) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+    let mut sockets = Vec::new();
+    let mut first: Option<SocketAddr> = None;
+    let mut missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        let mut address = *address;
+        if let Some(first) = first {
+            address.set_port(first.port());
+        }
+        match listen(address) {
+            Ok((socket, actual)) => {
+                first.get_or_insert(actual);
+                sockets.push(socket);
+            }
+            // A name may have an IPv6 address on a machine that has none.
+            Err(error) if is_missing(&error) => missing = error,
+            Err(error) => return Err(error),
+        }
+    }
+    first.map(|first| (sockets, first)).ok_or(missing)
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
 fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -150,9 +203,51 @@ mod tests {
     }
 
     #[test]
-    fn localhost_is_127_0_0_1() {
+    fn localhost_is_127_0_0_1_and_whatever_else_it_is_called() {
         let listener = Listener::bind("localhost", 0).expect("bind");
         assert!(listener.address().to_string().starts_with("tcp://127.0.0.1:"));
+        for address in resolve("localhost", port(&listener)).expect("known") {
+            TcpStream::connect(address).expect("it listens");
+        }
+    }
+
+    fn both(port: u16) -> [SocketAddr; 2] {
+        [(IpAddr::from([127, 0, 0, 1]), port).into(), (IpAddr::from([127, 0, 0, 2]), port).into()]
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_name_with_two_addresses_is_served_at_both() {
+        let (bound, actual) = listen_on_all(&both(0)).expect("bind");
+        assert_eq!(bound.len(), 2);
+        let address = Address::Tcp { host: actual.ip().to_string(), port: actual.port() };
+        let mut listener = Listener { address, bound, registered: Vec::new() };
+        for address in both(actual.port()) {
+            let peer = TcpStream::connect(address).expect("it listens");
+            let (_, facts) = listener.accept().await.expect("accept");
+            assert_eq!(facts.address, Some(peer.local_addr().expect("address").to_string()));
+        }
+        listener.release();
+        listen_on_all(&both(actual.port())).expect("both are free again");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_has_one_of_the_addresses_keeps_others_from_all() {
+        let [_, second] = both(0);
+        let (_held, second) = listen(second).expect("bind");
+        let error = listen_on_all(&both(second.port())).expect_err("one is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        listen(both(second.port())[0]).expect("nothing is left behind");
+    }
+
+    #[test]
+    fn an_address_that_the_machine_lacks_is_left_out() {
+        let lacking: SocketAddr = "[2001:db8::1]:0".parse().expect("an address");
+        let [first, _] = both(0);
+        let (bound, actual) = listen_on_all(&[lacking, first]).expect("the other will do");
+        assert_eq!((bound.len(), actual.ip()), (1, first.ip()));
+        assert!(listen_on_all(&[lacking]).is_err());
     }
 
     #[test]
@@ -180,7 +275,7 @@ mod tests {
     fn a_port_shared_with_a_forked_child_is_freed_all_the_same() {
         let first = Listener::bind("127.0.0.1", 0).expect("bind");
         let port = port(&first);
-        let _inherited = first.bound.as_ref().map(|socket| socket.try_clone().expect("dup"));
+        let _inherited = first.bound.first().map(|socket| socket.try_clone().expect("dup"));
         drop(first);
         Listener::bind("127.0.0.1", port).expect("free again");
     }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{self, Path};
 
 use super::lock::PathLock;
 use super::private_dir::{own_uid, prepare_default};
@@ -20,6 +20,8 @@ use crate::error::{Error, Result};
 pub struct Listener {
     address: Address,
     file: SocketFile,
+    mode: u32,
+    uid: u32,
     /// Our uid, when group and others are kept out.
     private_to: Option<u32>,
     /// Until it is registered with a runtime.
@@ -34,7 +36,12 @@ impl Listener {
     ///
     /// Errors: `EADDRINUSE` (with the pid of a bridge), `ENOTSOCK`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, …
     pub(super) fn bind(path: &Path, mode: u32) -> Result<Self> {
-        address::check_path(path)?;
+        // Absolute, so that the system and processes elsewhere know it by that name, whatever our working directory is.
+        let absolute =
+            path::absolute(path).map_err(|error| Error::io(&error, "listening on", &path.display().to_string()));
+        let path = address::check_path(path).and(absolute)?;
+        let address = Address::unix(path.clone())?;
+        let path = path.as_path();
         let subject = path.display().to_string();
         let failed = |error: io::Error| Error::io(&error, "listening on", &subject);
         let uid = own_uid().map_err(failed)?;
@@ -49,11 +56,11 @@ impl Listener {
         })?;
         let mode = mode & 0o777;
         let (socket, file) = SocketFile::create(path, mode, uid)?;
-        // Absolute, so that processes elsewhere understand it, unless that makes it too long to be used.
-        let address = Address::unix(file.path()).unwrap_or_else(|_| Address::Unix(path.to_owned()));
         Ok(Self {
             address,
             file,
+            mode,
+            uid,
             private_to: (mode & 0o077 == 0).then_some(uid),
             bound: Some(socket.into()),
             registered: None,
@@ -91,6 +98,30 @@ impl Listener {
 
     pub(super) fn address(&self) -> &Address {
         &self.address
+    }
+
+    pub(super) fn is_in_place(&self) -> bool {
+        self.file.is_removed() || (self.file.is_ours() && self.is_locked())
+    }
+
+    fn is_locked(&self) -> bool {
+        self.lock.as_ref().is_none_or(|lock| lock.is_in_place(self.file.path()))
+    }
+
+    pub(super) fn put_back(&mut self) -> Result<()> {
+        let path = self.file.path().to_owned();
+        let failed = |error: io::Error| Error::io(&error, "listening on", &path.display().to_string());
+        prepare_default(&path, self.uid)?;
+        check_parent(&path).map_err(failed)?;
+        if !self.is_locked() {
+            self.lock = Some(PathLock::acquire(&path)?);
+        }
+        if self.file.is_ours() {
+            return Ok(());
+        }
+        // In the backlog of the socket that was taken away nobody waits: it has been out of reach for a while.
+        self.bound = self.file.put_back(self.mode, self.uid)?.map(Into::into);
+        self.register().map_err(failed)
     }
 
     /// See [`PathLock::succeeds`].
