@@ -180,6 +180,12 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** How to {@link Node.leave}. */
+export interface LeaveOptions {
+  /** Milliseconds for handlers to finish and receivers to take what was sent. Default 5 000. */
+  timeout?: number;
+}
+
 // ---------------------------------------------------------------------------------------------------------- events
 
 /** What a remote event's listener gets as its last argument. Call it to reply (directed events). */
@@ -376,7 +382,8 @@ export class Bridge extends TypedEmitter<BridgeEvents> {
   serve(method: string, handler: (context: Context, ...args: any[]) => any): this;
 
   /**
-   * Ends the bus: every node gets 'close' with these values and does not try to reconnect. Idempotent.
+   * Ends the bus: new calls are refused with ERR_NODE_LEFT, handlers that are at work have five seconds to finish; then every
+   * node gets 'close' with these values and does not try to reconnect. Idempotent.
    * @returns settles when all is delivered and the socket is gone
    */
   close(data?: any[]): Promise<void>;
@@ -526,12 +533,14 @@ export class Node extends TypedEmitter<NodeEvents> {
   readonly needDrain: boolean;
 
   /**
-   * Leaves the bus. Everything sent before is delivered first, over another link if this one breaks; receivers get five
-   * seconds to take it. What is not settled then is 'undeliverable' with ERR_CLOSED. Idempotent.
-   * @param force at once, with 'leave.force': what is not delivered yet is given up, and calls without a reply fail
-   *   with ERR_CLOSED
+   * Leaves the bus. New questions are refused with ERR_NODE_LEFT from now on; handlers that are at work finish and reply, and
+   * may send until then; everything sent is delivered, over another link if this one breaks. What is not settled after
+   * `timeout` is 'undeliverable' with ERR_CLOSED. Idempotent. A handler that awaits this itself is not waited for.
+   * @param how `{ timeout }`: milliseconds for all of that, default 5 000. true: at once, with 'leave.force': what is not
+   *   delivered yet is given up, and calls without a reply fail with ERR_CLOSED
+   * @throws TypeError ERR_INVALID_ARG
    */
-  leave(force?: boolean): Promise<void>;
+  leave(how?: boolean | LeaveOptions): Promise<void>;
 
   /**
    * Nothing that others send is emitted until `resume()`; replies still come. What comes meanwhile is put aside, and beyond

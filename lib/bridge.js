@@ -4,6 +4,7 @@
 // the methods that other processes call.
 
 const { EventEmitter } = require('node:events');
+const { clearTimeout, setTimeout } = require('node:timers');
 const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
 const { rethrow } = require('./calls.js');
@@ -18,6 +19,8 @@ const { createReply, giveContext } = require('./reply.js');
 const { decode, needsPacking, pack, packClone, stringify } = require('./values.js');
 const { ENCODING } = require('./wire.js');
 
+/** Milliseconds that close() gives handlers to finish. */
+const PATIENCE = 5_000;
 /** The values of close() travel in one frame. */
 const MAX_CLOSE = 64 * 1024;
 
@@ -88,12 +91,12 @@ class Bridge extends EventEmitter {
   close(data = []) {
     if (!Array.isArray(data)) throw invalidArg('data', 'an array of values', data, 'argument');
     if (this.#native === null) return Promise.resolve();
-    if (this.#closing !== null) return this.#closing;
+    if (this.#closing !== null) return this.#handlers.work.awaited(this.#closing);
     const { encoding, body } = encode(data, ENCODING.JSON);
     if (Buffer.byteLength(body) > MAX_CLOSE) {
       throw new BusybodyError('ERR_TOO_LARGE', `the values of close() exceed ${MAX_CLOSE} bytes`);
     }
-    return this.#end(() => this.#native.close(encoding, body));
+    return this.#handlers.work.awaited(this.#end(() => this.#drained(() => this.#native.close(encoding, body))));
   }
 
   address() {
@@ -127,6 +130,19 @@ class Bridge extends EventEmitter {
     });
     order();
     return this.#closing;
+  }
+
+  /** Calls `then` when the handlers that are at work have finished, or had the time for it. */
+  #drained(then) {
+    const { work } = this.#handlers;
+    const timer = setTimeout(() => {
+      work.whenIdle(null);
+      then();
+    }, PATIENCE);
+    work.whenIdle(() => {
+      clearTimeout(timer);
+      then();
+    });
   }
 
   /** Leaves the address to whoever takes it next, without a 'close' on the bus. */
@@ -188,11 +204,12 @@ class Bridge extends EventEmitter {
     } catch (error) {
       return reply(error);
     }
+    if (this.#closing !== null) return this.#native.refuse(caller, method, 'ERR_NODE_LEFT', 'the bus is being closed');
     if (this.#handlers.serves(method)) reply = this.#serve(caller, from, method, timeLeft ?? -1, reply);
     const handler = this.#handlers.get(method);
     if (handler !== undefined) return handler.call(this, ...args, reply);
     const heard = this.emit('rpc', { id: from, from, data: [method, args], response: reply });
-    if (!heard) this.#native.refuse(caller, method, `the bridge has no method '${method}'`);
+    if (!heard) this.#native.refuse(caller, method, 'ERR_NO_METHOD', `the bridge has no method '${method}'`);
   }
 
   /** The Reply to a call whose handler may ask whether it is still waited for. */

@@ -4,11 +4,14 @@
 
 const { Context } = require('./context.js');
 const { invalidArg } = require('./errors.js');
-const { contextOf, createReply, isReply, run } = require('./reply.js');
+const { contextOf, createReply, isReply } = require('./reply.js');
+const { Work } = require('./work.js');
 
 class Handlers {
   #kind;
   #byName = new Map();
+  /** What they are at. */
+  work = new Work();
 
   /** `kind`: what the names are called in errors, 'event' or 'method'. */
   constructor(kind) {
@@ -22,7 +25,7 @@ class Handlers {
   add(name, handler, serves, attach) {
     if (typeof handler !== 'function') throw invalidArg('handler', 'a function', handler, 'argument');
     if (this.#byName.has(name)) throw invalidArg(this.#kind, 'one that has no handler yet', name, 'argument');
-    const listener = serves ? serving(name, handler) : handling(name, handler);
+    const listener = (serves ? serving : handling)(name, handler, this.work);
     // off(event, handler) finds the listener by this, as it does for once().
     listener.listener = handler;
     attach(listener);
@@ -46,18 +49,18 @@ class Handlers {
   }
 }
 
-function handling(name, handler) {
+function handling(name, handler, work) {
   return function listener(...args) {
     const reply = takeReply(args, name);
-    run(this, handler, args, reply);
+    work.run(this, handler, args, reply);
   };
 }
 
-function serving(name, handler) {
+function serving(name, handler, work) {
   return function listener(...args) {
     const reply = takeReply(args, name);
     args.unshift(contextOf(reply) ?? new Context(reply.from || this.id, name, reply.broadcast, null));
-    run(this, handler, args, reply);
+    work.run(this, handler, args, reply);
   };
 }
 

@@ -36,6 +36,7 @@ class Inbound {
   /** Nodes by slot, in one session each: the name with the session before it. */
   #askers = [''];
   #acknowledging = false;
+  #refuses = false;
   #lastKey = -1;
   #lastReply = null;
   /** Who asks, if the event is served. */
@@ -61,6 +62,15 @@ class Inbound {
     this.#native = native;
     this.#handlers = handlers;
     this.#contexts = contexts;
+  }
+
+  /** From now on nobody is asked anything here; what needs no answer is still delivered. */
+  refuseQuestions() {
+    this.#refuses = true;
+  }
+
+  #refuse(from, event, correlation) {
+    this.#messenger.refuse(from, event, correlation, 'ERR_NODE_LEFT', `the node that was asked for '${event}' is leaving the bus`);
   }
 
   /** Another handler, or none any more. */
@@ -152,6 +162,7 @@ class Inbound {
     const key = head & WHO_AND_WHAT;
     if (key !== this.#lastKey && !this.#recognize(key, head, correlation, body)) return;
     const { from, event, broadcast } = this.#lastReply;
+    if (correlation !== 0 && this.#refuses) return this.#refuse(from, event, correlation);
     const reply = correlation === 0 ? this.#lastReply : this.#createReply(from, event, broadcast, correlation);
     if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
     this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', `nothing listens for '${event}' there`);

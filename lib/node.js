@@ -16,14 +16,11 @@ const { Handlers } = require('./handlers.js');
 const { Inbound } = require('./inbound.js');
 const { Keeper } = require('./keeper.js');
 const { lane } = require('./lane.js');
+const { Leaving } = require('./leaving.js');
 const { Messenger } = require('./messenger.js');
-const { checkEvent, isEventName, parseCallOptions, parseNodeOptions } = require('./options.js');
+const { checkEvent, isEventName, parseCallOptions, parseLeave, parseNodeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 
-/** Milliseconds that leave() waits for receivers to take what was sent. */
-const LEAVE_PATIENCE = 5_000;
-/** Milliseconds that the bridge may take to answer a goodbye that waits for nothing else. */
-const GOODBYE_PATIENCE = 1_000;
 /** Events that one node may listen for: the bridge remembers no more of anybody. */
 const MAX_INTERESTS = 10_000;
 
@@ -44,10 +41,8 @@ class Node extends EventEmitter {
   #state = 'connecting'; // then 'online' and 'offline' in turn, at last 'leaving' and 'closed'
   /** Whether what comes is not acknowledged, because too much is put aside. */
   #holdsBack = false;
-  #leaving = null;
-  #left = null;
+  #leaving;
   #lastWords;
-  #impatience = null;
 
   constructor(...args) {
     super();
@@ -68,6 +63,7 @@ class Node extends EventEmitter {
     this.#messenger = new Messenger(this.#native, functions, this.#calls, options, this.#undeliverable);
     const served = { handlers: this.#handlers, contexts: this.#contexts };
     inbound.connect(this.#calls, this.#messenger, functions, this.#native, served);
+    this.#leaving = new Leaving(this.#handlers.work, this.#leavingSteps());
     this.#connection = new Connection(this.#native, this.#tie.turn, this.#options, this.#connected());
     this.#lastWords = this.#native.flushBlocking.bind(this.#native);
     this.#keeper.start();
@@ -160,11 +156,10 @@ class Node extends EventEmitter {
     return this.#messenger.roster(this.#options.replyTimeout);
   }
 
-  leave(force = false) {
+  leave(how) {
+    const { force, timeout } = parseLeave(how);
     if (this.#state === 'closed') return Promise.resolve();
-    if (force) return this.#forceLeave();
-    this.#leaving ??= this.#leave();
-    return this.#leaving;
+    return force ? this.#forceLeave() : this.#leaving.start(timeout);
   }
 
   /**
@@ -352,25 +347,31 @@ class Node extends EventEmitter {
     };
   }
 
-  async #leave() {
-    this.#tie.set(HELD.CONNECTING, true);
-    this.#state = 'leaving';
-    const left = new Promise((resolve) => {
-      this.#left = resolve;
-    });
-    const online = this.#native.leave();
-    // Without a link, what was sent before waits for the next, for a while. A bridge that was greeted may have told of
-    // this node: then it is to hear the goodbye too.
-    if (!online && !this.#native.greeting && this.pending === 0) this.#close(closedError('the node has left'), true);
-    else this.#impatience = setTimeout(() => this.#insist(), LEAVE_PATIENCE);
-    await left;
-  }
-
-  /** A receiver that does not wake up must not keep this node for ever; what the bridge has it delivers later. */
-  #insist() {
-    if (!this.connected) return this.#close(closedError('the node has left'), true);
-    this.#native.insistOnLeaving();
-    this.#impatience = setTimeout(() => this.#close(closedError('the node has left'), true), GOODBYE_PATIENCE);
+  /** How it leaves, step by step. */
+  #leavingSteps() {
+    const left = () => this.#close(closedError('the node has left'), true);
+    return {
+      drain: () => {
+        this.#tie.set(HELD.CONNECTING, true);
+        this.#inbound.refuseQuestions();
+      },
+      goodbye: () => {
+        this.#state = 'leaving';
+        const online = this.#native.leave();
+        // Without a link, what was sent before waits for the next, for a while. A bridge that was greeted may have told
+        // of this node: then it is to hear the goodbye too.
+        if (online || this.#native.greeting || this.pending > 0) return true;
+        left();
+        return false;
+      },
+      insist: () => {
+        const { connected } = this;
+        if (connected) this.#native.insistOnLeaving();
+        else left();
+        return connected;
+      },
+      giveUp: left,
+    };
   }
 
   #forceLeave() {
@@ -383,7 +384,7 @@ class Node extends EventEmitter {
   #close(error, flush) {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    clearTimeout(this.#impatience);
+    this.#leaving.stop();
     if (flush) this.#flush();
     this.#calls.settleAll(error);
     this.#contexts.departed(() => true, 'ERR_CLOSED');
@@ -395,7 +396,7 @@ class Node extends EventEmitter {
     this.#ready.settle(error);
     handedOver.then(() => {
       this.#keeper.stop();
-      this.#left?.();
+      this.#leaving.end();
     });
   }
 

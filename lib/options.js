@@ -31,6 +31,7 @@ const NODE = {
   replyTimeout: duration(0),
   serialization: choice('json', 'advanced'),
 };
+const LEAVE = { timeout: duration(0) };
 const CALL = { timeout: duration(0), signal: abortSignal };
 
 const LIMIT_DEFAULTS = { maxMessage: 64 * MIB, maxPending: 64 * MIB, stallTimeout: 10_000 };
@@ -83,6 +84,13 @@ function parseCallOptions(options) {
   if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options, 'argument');
   const { timeout, signal } = read(options, CALL);
   return Object.freeze({ timeout, signal });
+}
+
+/** What node.leave() is given: true, false, or { timeout }. Returns { force: boolean, timeout: number | undefined }. */
+function parseLeave(how = false) {
+  if (typeof how === 'boolean') return { force: how, timeout: undefined };
+  if (typeof how !== 'object' || how === null) throw invalidArg('how', 'true, false or { timeout }', how, 'argument');
+  return { force: false, timeout: read(how, LEAVE).timeout };
 }
 
 // Names are asked for with every message and are few: what has passed once is remembered, up to a bound.
@@ -234,4 +242,4 @@ function both(first, second) {
   };
 }
 
-module.exports = { checkEvent, checkMethod, isEventName, parseBridgeOptions, parseCallOptions, parseNodeOptions, parseTarget };
+module.exports = { checkEvent, checkMethod, isEventName, parseBridgeOptions, parseCallOptions, parseLeave, parseNodeOptions, parseTarget };

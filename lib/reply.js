@@ -40,17 +40,24 @@ function giveContext(reply, context) {
   return reply;
 }
 
-/** Calls a handler; what it returns, resolves to, throws or rejects with is the reply. */
-function run(self, handler, args, reply) {
+/** Calls a handler; what it returns, resolves to, throws or rejects with is the reply. Then it is `finished`. */
+function run(self, handler, args, reply, finished) {
   let outcome;
   try {
     outcome = handler.apply(self, args);
   } catch (error) {
     fail(reply, error);
-    return;
+    return finished();
   }
-  if (typeof outcome?.then === 'function') outcome.then((value) => answer(reply, value), (error) => fail(reply, error));
-  else answer(reply, outcome);
+  if (typeof outcome?.then !== 'function') {
+    answer(reply, outcome);
+    return finished();
+  }
+  const end = (tell) => (value) => {
+    tell(reply, value);
+    finished();
+  };
+  return outcome.then(end(answer), end(fail));
 }
 
 function answer(reply, value) {

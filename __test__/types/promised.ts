@@ -64,6 +64,7 @@ export async function conversation(node: Node, signal: AbortSignal): Promise<str
   node.unref().ref();
   await node.leave();
   await node.leave(true);
+  await node.leave({ timeout: 500 });
   return text + state.join();
 }
 

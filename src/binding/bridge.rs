@@ -114,11 +114,12 @@ impl NativeBridge {
         }
     }
 
-    /// Answers a call that no method takes.
+    /// Answers a call that no method takes, or not any more.
     #[napi]
-    pub fn refuse(&self, caller: Vec<u32>, method: String, text: String) {
+    pub fn refuse(&self, caller: Vec<u32>, method: String, code: String, text: String) {
         if let Some(caller) = Caller::from_parts(&caller) {
-            self.order(Command::Refuse { caller, method, code: Code::NoMethod, text });
+            let code = Code::from_name(&code).unwrap_or(Code::NoMethod);
+            self.order(Command::Refuse { caller, method, code, text });
         }
     }
 
