@@ -4,6 +4,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const { once } = require('node:events');
 const { Bus, LIMIT, announced, barrier, openBus } = require('./support/bus');
 const { collect } = require('./support/watch');
@@ -127,4 +128,75 @@ test("a crashed node's id is free at once, and whoever waits for it is told", LI
     await lost;
     await next.kill('SIGKILL');
   }
+});
+
+test('a node that is stopped while the host is killed is waited for; nobody else is', LIMIT, async (t) => {
+  const { bus, host } = await hosted(t);
+  const [mute, ann] = [await startPeer(t, { path: bus.path, id: 'mute', bridge: 'auto' }), await auto(bus, 'ann')];
+  mute.process.kill('SIGSTOP');
+  fs.utimesSync(`${bus.path}.lock`, 0, 0); // how old a file looks decides nothing
+  const back = once(ann, 'reconnect');
+  await host.kill('SIGKILL');
+  await back;
+  const fresh = await bus.node('fresh');
+  const answer = fresh.request('mute:pid');
+  // Were they called unknown at the end of a fixed time, mute would be, too.
+  await assert.rejects(fresh.request('nobody:pid'), { code: 'ERR_UNKNOWN_NODE' });
+  await assert.rejects(ann.request('host:pid'), { code: /^ERR_(NODE_LEFT|UNKNOWN_NODE)$/ });
+  assert.deepEqual((await fresh.nodes()).map(({ id }) => id).sort(), ['ann', 'fresh', 'mute']);
+  mute.process.kill('SIGCONT');
+  assert.equal(await answer, mute.pid);
+});
+
+test('presence over two takeovers, for a node that begins to listen between them: each process once', LIMIT, async (t) => {
+  const { bus, host } = await hosted(t);
+  const peer = (id, bridge) => startPeer(t, { path: bus.path, id, bridge });
+  const [second, mute, doomed] = [await peer('second', 'auto'), await peer('mute', 'require'), await peer('doomed', 'require')];
+  const ann = await bus.node('ann', { bridge: 'require' });
+  mute.process.kill('SIGSTOP'); // for it the second bridge waits
+  let back = once(ann, 'reconnect');
+  await host.kill('SIGKILL');
+  await Promise.all([back, doomed.next('reconnect')]);
+  const [joins, leaves] = ['node:join', 'node:leave'].map((event) => collect(ann, event, ({ id }) => id));
+  await announced(ann);
+  back = once(ann, 'reconnect');
+  await Promise.all([second.kill('SIGKILL'), doomed.kill('SIGKILL')]);
+  await peer('third', 'auto');
+  await back;
+  await leaves.reached(2);
+  mute.process.kill('SIGCONT');
+  await mute.next('reconnect');
+  await barrier(ann, 'mute');
+  assert.deepEqual(leaves.values.sort(), ['doomed', 'second']);
+  assert.deepEqual(joins.values, ['third']);
+});
+
+test('a host that leaves names those who stay, and one that leaves alone nobody', LIMIT, async (t) => {
+  const { bus, host } = await hosted(t);
+  const ann = await auto(bus, 'ann');
+  const back = once(ann, 'reconnect');
+  host.send({ do: 'leave' });
+  await back;
+  const [joins, leaves] = ['node:join', 'node:leave'].map((event) => collect(ann, event, ({ id }) => id));
+  await announced(ann);
+  assert.deepEqual((await ann.nodes()).map(({ id }) => id), ['ann']);
+  await assert.rejects(ann.request('host:pid'), { code: 'ERR_UNKNOWN_NODE' });
+  assert.deepEqual([joins.values, leaves.values], [[], []]);
+  await ann.leave();
+  assert.deepEqual(fs.readdirSync(bus.dir), ['bus.sock.lock']);
+});
+
+test('the list of who was there is for its user alone, and whatever became of it, the bus goes on', LIMIT, async (t) => {
+  const { bus, host } = await hosted(t);
+  const roster = `${bus.path}.roster`;
+  assert.equal(fs.statSync(roster).mode & 0o777, 0o600);
+  const [ann, bob] = [await auto(bus, 'ann'), await auto(bus, 'bob')];
+  const back = [once(ann, 'reconnect'), once(bob, 'reconnect')];
+  const garbage = [...Array(64)].map((_, n) => String.fromCharCode(n)).join('').repeat(100);
+  fs.truncateSync(roster, 70); // under the bridge's feet
+  fs.appendFileSync(roster, garbage);
+  assert.equal(await ann.request('bob:barrier'), 'passed');
+  await host.kill('SIGKILL');
+  assert.equal(await ann.request('bob:barrier'), 'passed');
+  await Promise.all(back);
 });

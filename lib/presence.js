@@ -1,13 +1,16 @@
 'use strict';
 
-// Who is on the bus, for a node that listens for it: so that it can be told what changed while it had no bridge.
+// Who is on the bus, for a node that listens for it: each process joins once and leaves once, whatever bridges come and
+// go, and whatever happened while this node had none.
 
 class Presence {
   #emit;
-  /** NodeInfo by id; null until the bridge has told. */
+  /** { info, identity } by id; null until the bridge has told. */
   #known = null;
-  /** NodeInfo of the parts of a list of which more is to come. */
+  /** [info, identity] of the parts of a list of which more is to come. */
   #listed = [];
+  /** Whether nobody was there, at some time, of whom this node was not told: who is new from then on has joined. */
+  #complete = false;
 
   /** `emit(event, …)` tells the program. */
   constructor(emit) {
@@ -18,46 +21,64 @@ class Presence {
   forget() {
     this.#known = null;
     this.#listed = [];
+    this.#complete = false;
   }
 
-  /** The bridge's own word: 'node:join' (info, fresh), 'node:leave' (info, reason) or 'node:roster' (infos, part, more). */
+  /**
+   * The bridge's own word: 'node:roster' (infos, identities, complete, part, more), 'node:join' (info, fresh, identity)
+   * or 'node:leave' (info, reason, identity). An identity is that of a process, whatever bridge it is on.
+   */
   heed(event, args) {
-    switch (event) {
-      case 'node:roster': return this.#list(...args);
-      case 'node:join': return this.#join(...args);
-      case 'node:leave': return this.#leave(...args);
-    }
+    if (event === 'node:roster') this.#list(...args);
+    // Before the first roster this node was not listening yet, as far as the bridge knew.
+    else if (this.#known === null) return;
+    else if (event === 'node:join') this.#join(...args);
+    else if (event === 'node:leave') this.#leave(...args);
   }
 
   /** Who is there, in parts; the first one begins anew, for a bridge that is no more may have left its list unfinished. */
-  #list(infos, part = 0, more = false) {
-    this.#listed = part === 0 ? infos : this.#listed.concat(infos);
+  #list(infos, identities, complete, part = 0, more = false) {
+    const listed = infos.map((info, i) => [info.id, { info, identity: identities[i] }]);
+    this.#listed = part === 0 ? listed : this.#listed.concat(listed);
     if (more) return;
-    const all = this.#listed;
+    const now = new Map(this.#listed);
     this.#listed = [];
-    this.#compare(all);
+    this.#compare(now, complete);
   }
 
-  /** All who are there: whoever was not, or is not any more, came or went unseen. */
-  #compare(infos) {
-    const before = this.#known;
-    this.#known = new Map(infos.map((info) => [info.id, info]));
-    if (before === null) return;
-    for (const [id, info] of before) if (!this.#known.has(id)) this.#emit('node:leave', info, 'died');
-    for (const [id, info] of this.#known) if (!before.has(id)) this.#emit('node:join', info);
+  /** All who are there (others may come of whom nobody knows, unless it is complete): what changed went unseen. */
+  #compare(now, complete) {
+    const [before, knew] = [this.#known ?? new Map(), this.#complete];
+    const gone = [];
+    for (const [id, was] of before) {
+      const is = now.get(id);
+      if (is === undefined ? complete : is.identity !== was.identity) gone.push(was.info);
+      else if (is === undefined) now.set(id, was);
+    }
+    const isNew = ({ info, identity }) => {
+      const was = before.get(info.id);
+      return was === undefined ? knew : was.identity !== identity;
+    };
+    const come = [...now.values()].filter(isNew);
+    this.#known = now;
+    this.#complete ||= complete;
+    for (const info of gone) this.#emit('node:leave', info, 'died');
+    for (const { info } of come) this.#emit('node:join', info);
   }
 
-  /** A node that comes over from the bridge before was there all the time, unless it is another process. */
-  #join(info, fresh) {
-    const before = this.#known?.get(info.id);
-    this.#known?.set(info.id, info);
-    if (before !== undefined && !fresh) return;
-    if (before !== undefined) this.#emit('node:leave', before, 'died');
+  /** A node that comes over from another bridge was there all the time, unless this node was told that it was not. */
+  #join(info, fresh, identity) {
+    const before = this.#known.get(info.id);
+    this.#known.set(info.id, { info, identity });
+    if (before?.identity === identity) return;
+    if (before !== undefined) this.#emit('node:leave', before.info, 'died');
+    else if (!fresh && !this.#complete) return;
     this.#emit('node:join', info);
   }
 
-  #leave(info, reason) {
-    this.#known?.delete(info.id);
+  #leave(info, reason, identity) {
+    if (this.#known.get(info.id)?.identity !== identity) return;
+    this.#known.delete(info.id);
     this.#emit('node:leave', info, reason);
   }
 }

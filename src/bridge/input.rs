@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::grace::Arrival;
 use super::interests::MAX_INTERESTS;
 use super::legacy::LegacyLink;
 use super::link::{Body, Link, LinkKey, Wire};
@@ -76,7 +77,7 @@ impl Router {
             return Err(malformed("the first frame is not HELLO"));
         }
         let hello = Hello::decode(frame.raw.payload)?;
-        self.end_grace_in_time();
+        self.end_grace_if_over();
         let same = self.symbols.find(&hello.id).and_then(|id| self.find_member(id));
         let same = same.filter(|key| {
             let Member { session, secret, .. } = self.members[key.place as usize];
@@ -93,7 +94,8 @@ impl Router {
         }
         let from_elsewhere = hello.epoch != 0 && hello.epoch != self.welcome.epoch;
         if from_elsewhere {
-            self.begin_grace();
+            // Others may follow.
+            self.begin_grace(None);
         }
         let newcomer = Newcomer {
             id: &hello.id,
@@ -106,8 +108,9 @@ impl Router {
         };
         match self.add_member(link, &newcomer, now) {
             Ok(key) => {
+                let arrival = self.arrive(key);
                 // Whoever comes back too late was given up, here or on the bridge before.
-                self.welcome(link, hello.epoch == 0 || (from_elsewhere && self.grace.is_some()));
+                self.welcome(link, hello.epoch == 0 || (from_elsewhere && arrival != Arrival::New));
                 if hello.epoch == self.welcome.epoch {
                     let caller =
                         self.callers.get(self.symbols.name(self.members[key.place as usize].id), hello.session);
@@ -117,8 +120,9 @@ impl Router {
                     self.members[key.place as usize].expected = hello.listens;
                     self.not_ready.push(key);
                 }
-                self.welcome_back(key);
-                self.announce_join(link);
+                self.welcome_back(key, arrival);
+                self.announce_join(link, arrival != Arrival::Expected);
+                self.end_grace_if_over();
             }
             Err(error) => self.reject(link, Code::DuplicateNode, error.message()),
         }
@@ -209,7 +213,7 @@ impl Router {
             (kind::REPLAY, Some(other)) => self.replay(member, other, seq),
             (kind::SKIP, Some(other)) => self.skip(member, other),
             (kind::REPLAY, None) => self.forget_kept_back(symbol, member),
-            (kind::SKIP, None) if self.grace.is_some() => self.note_kept_back(symbol, member),
+            (kind::SKIP, None) if self.may_come(symbol) => self.note_kept_back(symbol, member),
             (kind::SKIP, None) => {
                 self.note_kept_back(symbol, member);
                 let code = Code::NodeLeft;
@@ -238,8 +242,9 @@ impl Router {
             return Ok(());
         }
         self.interests.listen(member, symbol);
-        if PRESENCE_EVENTS.contains(&event) && !self.knew_who_is_there(member, event) && !self.will_list(member) {
+        if PRESENCE_EVENTS.contains(&event) && !self.knew_who_is_there(member, event) {
             self.list_members(member);
+            self.list_again(member);
         }
         Ok(())
     }

@@ -218,9 +218,11 @@ impl Router {
         match self.add_member(link, &newcomer, now) {
             Ok(member) => {
                 self.interests.listen_to_everything(member);
-                self.welcome_back(member);
+                let arrival = self.arrive(member);
+                self.welcome_back(member, arrival);
                 self.with_legacy(link, |legacy, out| legacy.encoder.ack(out, id, b"[null]").unwrap_or_default());
-                self.announce_join(link);
+                self.announce_join(link, true);
+                self.end_grace_if_over();
             }
             Err(_) => self.with_legacy(link, |legacy, out| legacy.encoder.ack_error(out, id, "duplicate-node")),
         }

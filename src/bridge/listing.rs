@@ -1,8 +1,11 @@
 //! Who is there, told to nodes in parts that each of them takes.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 
 use super::member::MemberKey;
+use super::registry::Registration;
 use super::router::Router;
 use crate::error::Code;
 use crate::wire::frame::{Encoding, Head, kind};
@@ -22,6 +25,8 @@ const ROSTER_EVENT: &str = "node:roster";
 struct Page {
     /// The nodes as JSON, with commas between them.
     nodes: String,
+    /// Their identities, likewise.
+    identities: String,
     /// The last of them, if others come behind it.
     more_behind: Option<String>,
 }
@@ -35,7 +40,7 @@ impl Router {
             // One read may ask ten thousand times, and each answer is long.
             return self.refuse(asker, (None, None), head, Code::QueueFull, "earlier answers wait");
         }
-        let Page { nodes, more_behind } = self.page(after, self.room_for_nodes(asker));
+        let Page { nodes, more_behind, .. } = self.page(after, self.room_for_nodes(asker));
         let more = if more_behind.is_some() { ",true" } else { "" };
         let body = format!("[null,[{nodes}]{more}]").into();
         self.push_from_bridge(asker, kind::REPLY, head.correlation, None, Encoding::Json, body);
@@ -48,12 +53,13 @@ impl Router {
         }
         let most = self.room_for_nodes(to);
         let event = self.symbols.acquire(ROSTER_EVENT);
+        let complete = !self.expects_strangers();
         let (mut after, mut part) = (String::new(), 0);
         loop {
-            let Page { nodes, more_behind } = self.page(&after, most);
+            let Page { nodes, identities, more_behind } = self.page(&after, most);
             let body = match (part, &more_behind) {
-                (0, None) => format!("[[{nodes}]]"),
-                (part, more) => format!("[[{nodes}],{part},{}]", more.is_some()),
+                (0, None) => format!("[[{nodes}],[{identities}],{complete}]"),
+                (part, more) => format!("[[{nodes}],[{identities}],{complete},{part},{}]", more.is_some()),
             };
             self.push_from_bridge(to, kind::BROADCAST, 0, Some(event), Encoding::Json, Bytes::from(body));
             part += 1;
@@ -73,21 +79,39 @@ impl Router {
 
     /// The nodes behind `after`, by id, as many as `most` bytes hold; one in any case.
     fn page(&self, after: &str, most: usize) -> Page {
-        let mut nodes = String::new();
-        let mut last: Option<&str> = None;
-        for (id, key) in self.by_name.range::<str, _>((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded)) {
-            let info = self.members[key.place as usize].info.to_json();
-            if let Some(last) = last
-                && nodes.len() + 1 + info.len() > most
-            {
-                return Page { nodes, more_behind: Some(last.to_owned()) };
-            }
+        let (mut nodes, mut identities) = (String::new(), String::new());
+        let mut last: Option<String> = None;
+        for Registration { identity, info, .. } in self.present_behind(after) {
+            let (json, identity) = (info.to_json(), format!("\"{identity:x}\""));
             if last.is_some() {
+                if nodes.len() + identities.len() + json.len() + identity.len() + 2 > most {
+                    return Page { nodes, identities, more_behind: last };
+                }
                 nodes.push(',');
+                identities.push(',');
             }
-            nodes.push_str(&info);
-            last = Some(id);
+            nodes.push_str(&json);
+            identities.push_str(&identity);
+            last = Some(info.id);
         }
-        Page { nodes, more_behind: None }
+        Page { nodes, identities, more_behind: None }
+    }
+
+    /// All who are there whose ids come behind `after`, by id: nodes on the bus, and those of the bridge before that are
+    /// about to come.
+    pub(super) fn present_behind(&self, after: &str) -> impl Iterator<Item = Registration> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let mut members = self.by_name.range::<str, _>(behind).peekable();
+        let mut expected = self.about_to_come(after).peekable();
+        std::iter::from_fn(move || {
+            let first = match (members.peek(), expected.peek()) {
+                (Some((id, _)), Some(next)) => ***id < *next.info.id,
+                (member, _) => member.is_some(),
+            };
+            if !first {
+                return expected.next().cloned();
+            }
+            members.next().map(|(_, key)| self.members[key.place as usize].registration())
+        })
     }
 }

@@ -26,6 +26,8 @@ pub struct Member {
     pub session: u64,
     /// What proves on another link that it is the same.
     pub secret: u64,
+    /// Tells this process from any other that ever has its id, also on later bridges.
+    pub identity: u64,
     /// `None`: its link is lost, and its place is kept for a while.
     pub link: Option<LinkKey>,
     pub info: NodeInfo,

@@ -5,6 +5,7 @@ use rustc_hash::FxHashSet;
 use super::host::Event;
 use super::link::{Link, LinkKey, Peer, Wire};
 use super::member::{Departure, Member, MemberKey, NodeInfo};
+use super::registry::{Change, Registration};
 use super::router::Router;
 use super::settling::InFlight;
 use super::symbols::Symbol;
@@ -50,12 +51,14 @@ impl Router {
         state.progress = now;
         let Peer { uid, address, since, .. } = state.peer.clone();
         let info = NodeInfo { id: id.to_owned(), pid: state.peer.pid.or(pid), uid, address, since };
+        let identity = self.identity_of(session);
         let (interests, askers, owed, owing, unfinished) = Default::default();
         self.members.insert(Member {
             key,
             id: symbol,
             session,
             secret,
+            identity,
             link: Some(link),
             info,
             expected: 0,
@@ -77,13 +80,18 @@ impl Router {
         Ok(key)
     }
 
-    /// Tells everyone that the link's node is there.
-    pub(super) fn announce_join(&mut self, link: LinkKey) {
+    /// Tells everyone that the link's node is there: those who listen for it only if that is news.
+    pub(super) fn announce_join(&mut self, link: LinkKey, is_news: bool) {
         let Some(key) = self.link(link).member else { return };
-        let Member { info, fresh, .. } = &self.members[key.place as usize];
-        let (info, body) = (info.clone(), format!("[{},{fresh}]", info.to_json()));
-        self.announce("node:join", body, key);
-        self.events.push_back(Event::Joined(info));
+        let member = &self.members[key.place as usize];
+        let (fresh, registration) = (member.fresh, member.registration());
+        if is_news {
+            let Registration { info, identity, .. } = &registration;
+            let body = format!("[{},{fresh},\"{identity:x}\"]", info.to_json());
+            self.announce("node:join", body, Some(key));
+        }
+        self.events.push_back(Event::Joined(registration.info.clone()));
+        self.changes.push(Change::Joined(link, registration));
     }
 
     /// Takes a node off the bus. Whoever sent it something that it may not have got is told.
@@ -140,8 +148,7 @@ impl Router {
                 self.tell_gone(asked, gone(0));
             }
         }
-        let reason = departure.as_str();
-        self.announce("node:leave", format!("[{},\"{reason}\"]", member.info.to_json()), member.key);
+        self.announce_leave(&member.registration(), departure);
         self.events.push_back(Event::Left(member.info.clone(), departure));
     }
 
@@ -151,6 +158,14 @@ impl Router {
             self.members.iter_mut().filter_map(|(_, member)| member.askers.remove(&asker).then_some(member.key));
         let asked: Vec<MemberKey> = asked.collect();
         asked.into_iter().filter(|&asked| !self.is_legacy(asked)).collect()
+    }
+
+    /// Tells everyone who listens for it that a node is not on the bus any more.
+    pub(super) fn announce_leave(&mut self, gone: &Registration, departure: Departure) {
+        let Registration { info, identity, .. } = gone;
+        let body = format!("[{},\"{}\",\"{identity:x}\"]", info.to_json(), departure.as_str());
+        self.announce("node:leave", body, None);
+        self.changes.push(Change::Gone(info.id.clone()));
     }
 
     /// What the link's node will never acknowledge is settled, or its sender among those to be told; what it had begun to

@@ -17,6 +17,7 @@ mod member;
 mod membership;
 mod owing;
 mod own;
+pub mod registry;
 mod relay;
 pub mod router;
 mod routing;

@@ -121,12 +121,12 @@ impl Router {
     }
 
     /// An event of the bridge's own for those who listen, the one it is about excepted.
-    pub(super) fn announce(&mut self, event: &str, body: String, about: MemberKey) {
+    pub(super) fn announce(&mut self, event: &str, body: String, about: Option<MemberKey>) {
         let Some(symbol) = self.symbols.find(event) else { return };
         let listeners: Vec<MemberKey> = self.interests.listeners(Some(symbol)).collect();
         let body = Bytes::from(body);
         for listener in listeners {
-            if listener == about || !self.is_member(listener) || !self.speaks_our_wire(listener) {
+            if about == Some(listener) || !self.is_member(listener) || !self.speaks_our_wire(listener) {
                 continue;
             }
             self.push_from_bridge(listener, kind::BROADCAST, 0, Some(symbol), Encoding::Json, body.clone());

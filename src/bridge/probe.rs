@@ -1,7 +1,8 @@
 //! For tests: what the router remembers, and the types its driver needs.
 
 pub use super::link::{LinkKey, Peer};
-pub use super::member::Departure;
+pub use super::member::{Departure, MemberKey};
+pub use super::registry::{Change, Registration};
 use super::router::Router;
 use std::collections::BTreeSet;
 
@@ -34,9 +35,21 @@ impl Router {
         self.members.iter().map(|(_, member)| member.info.id.clone()).collect()
     }
 
-    /// Who has come, while nodes of another bridge are expected.
-    pub fn expected(&self) -> Option<BTreeSet<String>> {
-        self.grace.is_some().then(|| self.ids())
+    /// The ids of all who are there, those of the bridge before that are about to come included.
+    pub fn present_ids(&self) -> BTreeSet<String> {
+        self.present_behind("").map(|there| there.info.id).collect()
+    }
+
+    /// Whether anybody may come of whom nobody knows.
+    pub fn awaits_anybody(&self) -> bool {
+        self.expects_strangers()
+    }
+
+    /// Nodes of which the bridge does not know whether their process lives: those without a link, and those expected.
+    pub fn doubtful(&self) -> Vec<(Registration, Option<MemberKey>)> {
+        let away = self.members.iter().filter(|(_, member)| member.link.is_none());
+        let away = away.map(|(_, member)| (member.registration(), Some(member.key)));
+        away.chain(self.about_to_come("").map(|expected| (expected.clone(), None))).collect()
     }
 
     /// Who owes what to whom, for people to read.

@@ -17,6 +17,7 @@ use super::host::Event;
 use super::interests::Interests;
 use super::link::{Link, LinkKey, Peer, Wire};
 use super::member::{Departure, Member, MemberKey};
+use super::registry::Change;
 use super::runs::Run;
 use super::settling::Settlements;
 use super::symbols::{Symbol, Symbols};
@@ -74,6 +75,8 @@ pub struct Router {
     /// Links that others wait for.
     pub(super) full: usize,
     pub(super) events: VecDeque<Event>,
+    /// What the next bridge is to know, and is not noted yet.
+    pub(super) changes: Vec<Change>,
     /// Bytes of calls that the host has not taken. Bounded by `max_pending`.
     pub(super) host_pending: usize,
     pub(super) incarnations: u32,
@@ -125,6 +128,7 @@ impl Router {
             resumed: Vec::new(),
             full: 0,
             events: VecDeque::new(),
+            changes: Vec::new(),
             host_pending: 0,
             incarnations: 0,
             serials: 0,
@@ -232,7 +236,7 @@ impl Router {
             }
         }
         self.expire_places();
-        self.end_grace_in_time();
+        self.end_grace_if_over();
         self.tell_settled();
         self.ask_debtors();
     }

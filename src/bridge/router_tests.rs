@@ -10,4 +10,5 @@ mod listing;
 mod reaching;
 mod resuming;
 mod runs;
+mod takeover;
 mod watching;

@@ -20,11 +20,12 @@ use super::counters::Counters;
 use super::host::Event;
 use super::link::{LinkKey, Peer};
 use super::member::{Departure, MemberKey, NodeInfo};
+use super::registry::{Change, Registration};
 use super::router::{Limits, Router};
 use crate::error::Error;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
-use crate::transport::{Listener, PeerFacts, Process, Stream};
+use crate::transport::{Before, Entry, Listener, PeerFacts, Process, RosterFile, Stream};
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
@@ -108,6 +109,8 @@ struct Server {
     dirty: RefCell<Vec<LinkKey>>,
     start: Instant,
     roster: Roster,
+    /// Where the next bridge reads who is on this one.
+    file: RefCell<Option<RosterFile>>,
     host: Rc<dyn Fn(HostEvent)>,
     ticking: Cell<bool>,
     time_matters: Notify,
@@ -142,6 +145,7 @@ impl Server {
             dirty: RefCell::default(),
             start: Instant::now(),
             roster,
+            file: RefCell::default(),
             host,
             ticking: Cell::new(false),
             time_matters: Notify::new(),
@@ -156,9 +160,9 @@ impl Server {
         if let Err(error) = listener.register() {
             return (self.host)(HostEvent::Trouble(Error::io(&error, "listening on", &listener.url())));
         }
-        if listener.succeeds() {
-            self.router.borrow_mut().succeed(self.now());
-        }
+        let (file, before) = listener.take_roster();
+        self.file.replace(file);
+        self.clone().take_over(before);
         let alert = self.clone();
         tokio::task::spawn_local(async move { alert.alertness.stay().await });
         let mut path_check = tokio::time::interval(PATH_CHECK);
@@ -172,12 +176,14 @@ impl Server {
                 },
                 order = orders.recv() => match order {
                     Some(Command::Close { encoding, body }) => {
+                        self.end_roster(|file| file.clear());
                         listener.release();
                         self.router.borrow_mut().close(encoding, &body);
                         return self.close_links().await;
                     }
                     Some(Command::HandOver) => {
-                        listener.hand_over();
+                        let told = self.end_roster(|_| ());
+                        listener.hand_over(told);
                         self.router.borrow_mut().hand_over();
                         return self.close_links().await;
                     }
@@ -185,8 +191,14 @@ impl Server {
                     None => return,
                 },
                 () = self.time_matters.notified() => self.clone().tick_while_needed(),
-                _ = path_check.tick() => if let Some(trouble) = watch.check(&mut listener, &mut path_check) {
-                    (self.host)(HostEvent::Trouble(trouble));
+                _ = path_check.tick() => {
+                    // Whoever removes a whole directory is not to find a new file in it.
+                    if listener.is_in_place() {
+                        self.refresh_roster();
+                    }
+                    if let Some(trouble) = watch.check(&mut listener, &mut path_check) {
+                        (self.host)(HostEvent::Trouble(trouble));
+                    }
                 },
             }
         }
@@ -273,6 +285,7 @@ impl Server {
 
     /// Writes what has something to write, tells the host, wakes who was held.
     fn pump(&self) {
+        self.note_changes();
         let mut dirty = self.dirty.take();
         loop {
             // What was written may settle messages, of which others are to be told.
@@ -402,6 +415,79 @@ impl Server {
         }
     }
 
+    /// Another bridge was here: those who were on it are about to come, unless their processes have ended.
+    fn take_over(self: Rc<Self>, before: Before) {
+        let entries = match before {
+            Before::Known(entries) => entries,
+            Before::Somebody => return self.router.borrow_mut().take_over(None, self.now()),
+            Before::Untold => return self.file.borrow_mut().iter_mut().for_each(RosterFile::complete),
+        };
+        let expected: Vec<Registration> = entries.iter().map(registration).collect();
+        self.router.borrow_mut().take_over(Some(expected), self.now());
+        self.file.borrow_mut().iter_mut().for_each(RosterFile::complete);
+        let mut watched: BTreeMap<Process, Vec<(String, u64)>> = BTreeMap::new();
+        for Entry { id, identity, process, .. } in entries {
+            process.into_iter().for_each(|process| watched.entry(process).or_default().push((id.clone(), identity)));
+        }
+        self.forget_ended(&mut watched);
+        tokio::task::spawn_local(self.watch_expected(watched));
+    }
+
+    /// Nobody need wait for nodes whose process ends before they come.
+    async fn watch_expected(self: Rc<Self>, mut watched: BTreeMap<Process, Vec<(String, u64)>>) {
+        let pauses = DEATH_WATCH.into_iter().map(Duration::from_millis);
+        for pause in pauses.chain(std::iter::repeat(LATE_DEATH_WATCH)) {
+            if !self.router.borrow().is_taking_over() || watched.is_empty() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            self.forget_ended(&mut watched);
+        }
+    }
+
+    fn forget_ended(&self, watched: &mut BTreeMap<Process, Vec<(String, u64)>>) {
+        watched.retain(|process, nodes| {
+            let ended = process.has_ended();
+            for (id, identity) in nodes.iter().filter(|_| ended) {
+                self.router.borrow_mut().process_ended(id, *identity, self.now());
+            }
+            !ended
+        });
+        self.pump();
+    }
+
+    /// Notes who came and went, before anybody hears of it: a node that was let in is known to the next bridge.
+    fn note_changes(&self) {
+        for change in self.router.borrow_mut().take_changes() {
+            let mut file = self.file.borrow_mut();
+            let Some(file) = file.as_mut() else { continue };
+            match change {
+                Change::Joined(link, node) => {
+                    let process = self.links.borrow().get(&link).and_then(|io| io.process.get());
+                    file.joined(entry(node, process));
+                }
+                Change::Gone(id) => file.gone(&id),
+            }
+        }
+    }
+
+    fn refresh_roster(&self) {
+        let mut file = self.file.borrow_mut();
+        let Some(file) = file.as_mut() else { return };
+        file.refresh();
+        if !self.router.borrow().is_taking_over() {
+            file.complete();
+        }
+    }
+
+    /// What happens from now on is not for the next bridge to know. Returns whether that one can read who was here.
+    fn end_roster(&self, with: impl FnOnce(&mut RosterFile)) -> bool {
+        self.note_changes();
+        let Some(mut file) = self.file.take() else { return false };
+        with(&mut file);
+        file.end()
+    }
+
     fn watch_time(&self) {
         if !self.ticking.get() && self.router.borrow().needs_ticks() {
             self.ticking.set(true);
@@ -464,6 +550,16 @@ fn out_of_reach(listener: &Listener, cause: &Error) -> Error {
         "the socket at '{url}' was removed or replaced and cannot be put back, so new nodes do not find this bridge: {cause}"
     );
     Error::os(cause.code(), text)
+}
+
+fn registration(entry: &Entry) -> Registration {
+    let Entry { ref id, identity, session, pid, uid, since, .. } = *entry;
+    Registration { identity, session, info: NodeInfo { id: id.clone(), pid, uid, address: None, since } }
+}
+
+fn entry(node: Registration, process: Option<Process>) -> Entry {
+    let Registration { identity, session, info: NodeInfo { id, pid, uid, since, .. } } = node;
+    Entry { id, identity, session, pid, process, uid, since }
 }
 
 /// Lets the other side read what was written last: closing at once could reset the connection before it does.

@@ -13,7 +13,7 @@ impl Router {
         let symbol = self.symbols.acquire(&watch.node);
         match self.find_member(symbol) {
             Some(other) => self.watch(watcher, other, watch),
-            None if self.grace.is_some() => self.await_for(symbol, watcher, watch),
+            None if self.may_come(symbol) => self.await_for(symbol, watcher, watch),
             None => self.tell_watcher_gone(watcher, watch),
         }
         self.symbols.release(symbol);

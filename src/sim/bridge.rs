@@ -1,6 +1,6 @@
 //! A bridge of the simulation: a router, driven as `bridge::server` drives it, and a program that hosts it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::random::Random;
 use crate::bridge::counters::Counters;
 use crate::bridge::host::{Caller, Event};
-use crate::bridge::probe::{Departure, LinkKey, Peer};
+use crate::bridge::probe::{Change, Departure, LinkKey, Peer, Registration};
 use crate::bridge::router::{Limits, Router};
 use crate::error::Code;
 use crate::outqueue::MAX_SLICES;
@@ -20,6 +20,9 @@ use crate::wire::frame::{Encoding, kind};
 
 /// Longest read, as the server's.
 const READ: usize = 256 * 1024;
+
+/// Who was on a bus, as its bridge noted it: what is left of a bridge that ends.
+pub type Roster = BTreeMap<String, Registration>;
 
 /// A bridge and its host's program.
 #[derive(Debug)]
@@ -33,20 +36,23 @@ pub struct Bridge {
     /// Under whose name its program answers.
     life: usize,
     dirty: Vec<LinkKey>,
+    /// What it notes for the next bridge.
+    roster: Roster,
     /// What the program has not been told.
     events: VecDeque<Event>,
 }
 
 impl Bridge {
-    /// A bridge without nodes.
-    pub fn new(limits: Limits, number: usize, now: u64, ledger: &mut Ledger) -> Self {
+    /// A bridge without nodes. `before` is what the bridge before has noted; `None`: nobody knows what that was.
+    pub fn new(limits: Limits, number: usize, now: u64, before: Option<Roster>, ledger: &mut Ledger) -> Self {
         let counters = Arc::new(Counters::default());
         let mut router = Router::new(limits, (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15), 1, counters.clone());
         if number > 1 {
-            router.succeed(now);
+            router.take_over(before.as_ref().map(|before| before.values().cloned().collect()), now);
         }
         let life = ledger.begin("", false);
-        Self { router, number, counters, owed: Vec::new(), life, dirty: Vec::new(), events: VecDeque::new() }
+        let (owed, dirty, events, roster) = (Vec::new(), Vec::new(), VecDeque::new(), before.unwrap_or_default());
+        Self { router, number, counters, owed, life, dirty, roster, events }
     }
 
     /// A node connects.
@@ -74,10 +80,10 @@ impl Bridge {
         }
         let rejected = self.counters.rejected.get();
         let on_the_bus = self.router.link(cable.key).member.is_some();
-        let expected = self.router.expected();
+        let before = self.present();
         self.router.handle_input(cable.key, input, now);
         // A peer of the original's wire goes on talking when its name is refused.
-        self.note_departures(expected, ledger);
+        self.note_departures(before, ledger);
         let fair = self.counters.rejected.get() == rejected || !on_the_bus;
         assert!(fair, "all nodes speak the protocol");
         self.wake(cables);
@@ -120,31 +126,47 @@ impl Bridge {
         self.wake(cables);
     }
 
-    /// The process is gone: what it had written still arrives, what was not read is lost.
-    pub fn die(self, cables: &mut [Cable]) {
+    /// The process is gone: what it had written still arrives, what was not read is lost. Returns what it noted.
+    pub fn die(self, cables: &mut [Cable]) -> Roster {
         for cable in cables.iter_mut().filter(|cable| cable.at_bridge) {
             cable.at_bridge = false;
             cable.up.cut(0);
             cable.down.ended = true;
         }
+        self.roster
     }
 
-    /// Tells the router the time.
-    pub fn tick(&mut self, cables: &mut [Cable], now: u64, ledger: &mut Ledger) {
+    /// Tells the router the time, and of most processes that have ended.
+    pub fn tick(&mut self, cables: &mut [Cable], now: u64, random: &mut Random, ledger: &mut Ledger) {
         if !self.router.needs_ticks() {
             return;
         }
-        let expected = self.router.expected();
+        let before = self.present();
+        for (node, member) in self.router.doubtful() {
+            let ended = node.info.pid.is_some_and(|pid| !ledger.lives[pid as usize].alive);
+            match member {
+                Some(member) if ended && random.chance(70) => self.router.forsake(member, now),
+                None if ended && random.chance(70) => self.router.process_ended(&node.info.id, node.identity, now),
+                _ => {}
+            }
+        }
         self.router.tick(now);
-        self.note_departures(expected, ledger);
+        self.note_departures(before, ledger);
         self.wake(cables);
     }
 
-    /// `came`: of the nodes of another bridge that were expected until now.
-    fn note_departures(&mut self, came: Option<BTreeSet<String>>, ledger: &mut Ledger) {
-        if let Some(came) = came.filter(|_| self.router.expected().is_none()) {
-            ledger.given_up_but(&came);
+    /// Who is there, and whether others may come of whom nobody knows.
+    fn present(&self) -> (BTreeSet<String>, bool) {
+        (self.router.present_ids(), self.router.awaits_anybody())
+    }
+
+    /// `before`: who was there.
+    fn note_departures(&mut self, before: (BTreeSet<String>, bool), ledger: &mut Ledger) {
+        let (there, awaits_anybody) = self.present();
+        if before.1 && !awaits_anybody {
+            ledger.given_up_but(&there);
         }
+        before.0.difference(&there).for_each(|id| ledger.given_up(id));
         while let Some(event) = self.router.poll_event() {
             if let Event::Left(info, Departure::Cut | Departure::TimedOut) = &event {
                 ledger.given_up(&info.id);
@@ -154,6 +176,12 @@ impl Bridge {
     }
 
     fn wake(&mut self, cables: &mut [Cable]) {
+        for change in self.router.take_changes() {
+            match change {
+                Change::Joined(_, node) => drop(self.roster.insert(node.info.id.clone(), node)),
+                Change::Gone(id) => drop(self.roster.remove(&id)),
+            }
+        }
         let mut keys = std::mem::take(&mut self.dirty);
         self.router.take_dirty(&mut keys);
         for key in keys.drain(..) {

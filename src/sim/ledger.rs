@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::presence::Who;
 use crate::error::Code;
 use crate::wire::frame::kind;
 
@@ -57,6 +58,10 @@ pub struct Life {
     /// When it last ceased to listen, in messages.
     unlistened: BTreeMap<String, usize>,
     ever_listened: BTreeSet<String>,
+    /// Lives whose end it has to be told of: they were there when a bridge knew that it listens for that.
+    watched: BTreeSet<usize>,
+    /// What it was told last of each life: whether that joined.
+    presence: BTreeMap<usize, bool>,
 }
 
 /// All of it.
@@ -90,6 +95,8 @@ impl Ledger {
             known: BTreeSet::new(),
             unlistened: BTreeMap::new(),
             ever_listened: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            presence: BTreeMap::new(),
         });
         self.lives.len() - 1
     }
@@ -144,6 +151,45 @@ impl Ledger {
     /// The bridge knows what it listens for.
     pub fn bridge_knows(&mut self, life: usize, interests: &[String]) {
         self.lives[life].known.extend(interests.iter().cloned());
+    }
+
+    // ---- presence -----------------------------------------------------------------------------------------------
+
+    /// The bridge knows that a life listens for who comes and goes, and these ids are there as far as it can know.
+    pub fn watches_presence(&mut self, life: usize, there: &BTreeSet<String>) {
+        let is_there = |other: &Life| {
+            other.native && other.alive && other.joined.is_some() && !other.given_up && other.excused != usize::MAX
+        };
+        let known = |other: &Life| is_there(other) && there.contains(&other.id);
+        let watched: Vec<usize> = (0..self.lives.len()).filter(|&at| at != life && known(&self.lives[at])).collect();
+        self.lives[life].watched.extend(watched);
+    }
+
+    /// A life does not want to know who comes and goes any longer.
+    pub fn forgets_presence(&mut self, life: usize) {
+        self.lives[life].watched.clear();
+        self.lives[life].presence.clear();
+    }
+
+    /// A life is told that somebody joins or leaves: it must be true, and new.
+    pub fn presence(&mut self, life: usize, joins: bool, (id, pid): &Who) {
+        let Some(other) = pid.map(|pid| pid as usize) else { return };
+        assert_eq!(self.lives[other].id, *id, "life {life} is told of somebody else");
+        let before = self.lives[life].presence.insert(other, joins);
+        assert_ne!(before, Some(joins), "life {life} is told twice that {other} joins ({joins})");
+        let Life { alive, given_up, excused, .. } = self.lives[other];
+        assert!(joins || !alive || given_up || excused > 0, "life {life} is told that {other} left, who did not");
+    }
+
+    fn check_presence(&self, life: usize) {
+        for &other in &self.lives[life].watched {
+            let Life { alive, given_up, excused, .. } = self.lives[other];
+            let told = self.lives[life].presence.get(&other);
+            let gone = !alive || excused == usize::MAX;
+            assert!(!gone || told == Some(&false), "life {life} was never told that {other} is gone: {told:?}");
+            let there = alive && !given_up && excused == 0;
+            assert!(!there || told != Some(&false), "life {life} was told that {other} is gone, who is there");
+        }
     }
 
     /// Whether a life was there when message `number` was said, and nobody has had a reason to give it up since.
@@ -303,6 +349,8 @@ impl Ledger {
 
     /// All is quiet: nothing may be lost, nobody may wait in vain.
     pub fn check_delivered(&self) {
+        let native = |&life: &usize| self.lives[life].native && self.lives[life].alive && self.lives[life].online;
+        (0..self.lives.len()).filter(native).for_each(|life| self.check_presence(life));
         let lives = self.messages.iter().enumerate().filter(|(_, message)| {
             let Life { native, alive, .. } = self.lives[message.sender];
             native && alive

@@ -8,6 +8,7 @@ use super::bridge::Bridge;
 use super::cable::Cable;
 use super::lane::Memory;
 use super::ledger::Ledger;
+use super::presence::Presence;
 use super::random::Random;
 use crate::error::Code;
 use crate::node::client::{Client, Config, Phase};
@@ -36,10 +37,7 @@ pub struct Native {
     /// Questions that it has heard, not answered, and not been told to drop: by asker, session and correlation.
     at_work: BTreeMap<(String, u64, u32), usize>,
     pub listens: BTreeSet<String>,
-    /// Who is on the bus, as far as it was told; `None`: it was not, or by another bridge.
-    present: Option<BTreeSet<String>>,
-    /// Whether it changed its mind about presence on this link.
-    wavers: bool,
+    presence: Presence,
     pub has_left: bool,
     now: u64,
     /// Whether much of what it says is large.
@@ -49,6 +47,9 @@ pub struct Native {
     number: u64,
 }
 
+/// What a program listens for to learn who comes and goes.
+pub const PRESENCE: &str = "presence";
+
 /// Bytes of one message that nodes take: more than bridges do.
 const MAX_MESSAGE: u64 = 440_000;
 
@@ -57,29 +58,15 @@ impl Native {
     pub fn new(id: &str, memory: &Memory, random: &mut Random, ledger: &mut Ledger) -> Self {
         let (session, secret) = (random.any() | 1, random.any());
         let max_pending = 8 << 20;
-        let config = Config { id: id.to_owned(), session, secret, pid: 7, max_message: MAX_MESSAGE, max_pending };
-        let (names, asks, owed, at_work, listens, present, wavers, has_left) = Default::default();
-        let (mut client, life) = (Client::new(config), ledger.begin(id, true));
+        let (names, asks, owed, at_work, listens, presence, has_left) = Default::default();
+        let life = ledger.begin(id, true);
+        let (id, pid) = (id.to_owned(), life as u32);
+        let mut client = Client::new(Config { id, session, secret, pid, max_message: MAX_MESSAGE, max_pending });
         let (number, bulky, memory) = (random.any(), memory.bulky(), memory.clone());
         if random.chance(80) {
             client.use_lane(Box::new(memory.lane(number, random.chance(90))));
         }
-        Self {
-            client,
-            life,
-            names,
-            asks,
-            owed,
-            at_work,
-            listens,
-            present,
-            wavers,
-            has_left,
-            now: 0,
-            bulky,
-            memory,
-            number,
-        }
+        Self { client, life, names, asks, owed, at_work, listens, presence, has_left, now: 0, bulky, memory, number }
     }
 
     // ---- the link -----------------------------------------------------------------------------------------------
@@ -87,7 +74,6 @@ impl Native {
     /// A connection is made.
     pub fn connect(&mut self) {
         self.names.clear();
-        self.wavers = false;
         self.client.connected();
     }
 
@@ -141,7 +127,6 @@ impl Native {
             }
             Event::Online(welcome) => {
                 ledger.welcomed(self.life, welcome.kept);
-                self.present = None;
                 self.watch_askers(welcome.kept);
             }
             Event::Cancelled { from, session, correlation, .. } => {
@@ -153,7 +138,7 @@ impl Native {
             Event::Delivery(Delivery { from: 0, event, body, .. }) => {
                 let text = String::from_utf8(body.bytes().to_vec()).expect("JSON is UTF-8");
                 let event = self.names[&event].0.clone();
-                self.presence(&event, &text);
+                self.presence.heed(&event, &text, |joins, who| ledger.presence(self.life, joins, who));
             }
             Event::Delivery(Delivery { from, event, correlation, body, .. }) => {
                 let ((from, session), event) = (self.names[&from].clone(), self.names[&event].0.clone());
@@ -192,21 +177,6 @@ impl Native {
             let life = &ledger.lives[ledger.messages[ask.message].sender];
             let waits = life.alive && ask.outcome.is_none() && !ask.dropped;
             assert!(waits || !life.native, "life {} works for {asker:?} on {number}: {ask:?}, {life:?}", self.life);
-        }
-    }
-
-    /// Who comes and goes, from the moment it was told who is there.
-    fn presence(&mut self, event: &str, text: &str) {
-        let ids = || text.split("\"id\":\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned);
-        match (event, &mut self.present) {
-            // Whoever listens for one of both is told half of it.
-            ("node:roster", present) => {
-                let both = ["node:join", "node:leave"].iter().all(|&event| self.listens.contains(event));
-                *present = (both && !self.wavers).then(|| ids().collect());
-            }
-            ("node:join", Some(present)) => present.extend(ids()),
-            ("node:leave", Some(present)) => present.retain(|id| ids().all(|gone| gone != *id)),
-            _ => {}
         }
     }
 
@@ -303,11 +273,16 @@ impl Native {
         if !listens {
             self.listens.remove(event);
         }
-        if event.starts_with("node:") {
-            (self.present, self.wavers) = (None, true);
+        if event != PRESENCE {
+            ledger.listens(self.life, event, listens);
+            return self.client.listen(event, listens);
         }
-        ledger.listens(self.life, event, listens);
-        self.client.listen(event, listens);
+        // Whoever listens for one half of presence hears of both.
+        ["node:join", "node:leave"].iter().for_each(|event| self.client.listen(event, listens));
+        if !listens {
+            self.presence = Presence::default();
+            ledger.forgets_presence(self.life);
+        }
     }
 
     /// Takes one question back.
@@ -357,8 +332,9 @@ impl Native {
             let (unsettled, debts) = (self.client.unsettled(), bridge.router.debts());
             panic!("life {} is not at rest: {unsettled:#?}, {debts:#?}", self.life);
         }
-        if let Some(present) = &self.present {
-            assert_eq!(*present, bridge.router.ids(), "what life {} knows of who is there", self.life);
+        if self.listens.contains(PRESENCE) {
+            let known = self.presence.known().expect("who listens is told");
+            assert_eq!(known, bridge.router.ids(), "what life {} knows of who is there", self.life);
         }
         if self.client.pending() == 0 {
             assert_eq!(self.memory.held(self.number), 0, "life {} has forgotten to free", self.life);

@@ -1,16 +1,16 @@
 //! Everything together: bridges that come and go, many nodes, their cables, and a clock that nobody waits for.
 
-use super::bridge::Bridge;
+use super::bridge::{Bridge, Roster};
 use super::cable::Cable;
 use super::lane::Memory;
 use super::ledger::Ledger;
 use super::legacy::Legacy;
-use super::native::Native;
+use super::native::{Native, PRESENCE};
 use super::random::Random;
 use crate::bridge::router::Limits;
 use crate::wire::frame::kind;
 
-const EVENTS: [&str; 6] = ["a", "b", "n1", "news", "node:join", "node:leave"];
+const EVENTS: [&str; 5] = ["a", "b", "n1", "news", PRESENCE];
 /// Events that programs broadcast; presence is the bridge's.
 const SENT: usize = 4;
 
@@ -21,6 +21,8 @@ struct Process {
     cable: Option<usize>,
     /// It reads nothing for now.
     stalled: bool,
+    /// Until then it does not come back.
+    absent_until: u64,
     speaks: Speaks,
 }
 
@@ -38,12 +40,18 @@ pub struct World {
     limits: Limits,
     bridge: Option<Bridge>,
     bridges: usize,
+    /// What the bridge before has noted.
+    roster: Option<Roster>,
+    /// Whether bridges note who is there, as on a Unix socket.
+    noted: bool,
     cables: Vec<Cable>,
     processes: Vec<Process>,
     ledger: Ledger,
     memory: Memory,
     /// How troubled the run is: links break, nodes stall, bridges die.
     troubled: bool,
+    /// Whether nodes are away for longer than any bridge waits for them, and bridges follow each other fast.
+    absences: bool,
 }
 
 impl World {
@@ -65,17 +73,34 @@ impl World {
             } else {
                 Speaks::Native(Box::new(Native::new(&id, &memory, &mut random, &mut ledger)))
             };
-            processes.push(Process { id, cable: None, stalled: false, speaks });
+            processes.push(Process { id, cable: None, stalled: false, absent_until: 0, speaks });
         }
-        let bridge = Some(Bridge::new(limits, 1, 0, &mut ledger));
+        let bridge = Some(Bridge::new(limits, 1, 0, None, &mut ledger));
         let (cables, troubled) = (Vec::new(), random.chance(80));
-        Self { random, now: 0, limits, bridge, bridges: 1, cables, processes, ledger, memory, troubled }
+        let absences = troubled && random.chance(40);
+        let (roster, noted) = (None, random.chance(70));
+        Self {
+            random,
+            now: 0,
+            limits,
+            bridge,
+            bridges: 1,
+            roster,
+            noted,
+            cables,
+            processes,
+            ledger,
+            memory,
+            troubled,
+            absences,
+        }
     }
 
     /// A whole life of the bus, from the first node to the last.
     pub fn run(&mut self) {
         let most = if self.memory.bulky() { 900 } else { 220 };
-        for _ in 0..80 + self.random.below(most) {
+        let least = if self.absences { 300 } else { 80 };
+        for _ in 0..least + self.random.below(most) {
             self.step();
         }
         self.finish();
@@ -215,7 +240,7 @@ impl World {
     fn reconnect(&mut self, at: usize) {
         let Some(bridge) = &mut self.bridge else { return };
         let process = &mut self.processes[at];
-        if process.cable.is_some() {
+        if process.cable.is_some() || (self.troubled && self.now < process.absent_until) {
             return;
         }
         if let Speaks::Native(native) = &mut process.speaks
@@ -235,12 +260,20 @@ impl World {
 
     /// What bridges know of the nodes' interests: only that is sure to be served.
     fn look_at_interests(&mut self) {
-        let Some(bridge) = &self.bridge else { return };
+        let Some(bridge) = &mut self.bridge else { return };
         for process in &self.processes {
             let Speaks::Native(native) = &process.speaks else { continue };
             let heard = process.cable.is_some_and(|at| self.cables[at].at_bridge && self.cables[at].up.len() == 0);
             if self.ledger.lives[native.life].online && heard && native.client.queued() == 0 {
                 let interests = bridge.router.interests_of(&process.id);
+                // It can only miss who it was told of.
+                let told = process.cable.is_some_and(|at| {
+                    self.cables[at].down.len() == 0 && bridge.router.link(self.cables[at].key).out.is_empty()
+                });
+                let listens = interests.iter().any(|event| event == "node:leave") && native.listens.contains(PRESENCE);
+                if told && listens {
+                    self.ledger.watches_presence(native.life, &bridge.router.present_ids());
+                }
                 self.ledger.bridge_knows(native.life, &interests);
             }
         }
@@ -249,6 +282,20 @@ impl World {
     // ---- trouble ------------------------------------------------------------------------------------------------
 
     fn trouble(&mut self, at: usize) {
+        if self.absences && self.random.chance(40) {
+            match self.random.below(4) {
+                0 => return self.die(at),
+                1 => {
+                    self.processes[at].absent_until = self.now + self.random.below(25_000) as u64;
+                    return self.break_link(at);
+                }
+                2 => return self.kill_bridge(),
+                _ => {
+                    self.now += 1_000 + self.random.below(7_000) as u64;
+                    return self.tell_time();
+                }
+            }
+        }
         match self.random.below(12) {
             0..3 => self.break_link(at),
             3..4 => self.leave(at),
@@ -262,7 +309,7 @@ impl World {
     fn kill_bridge(&mut self) {
         match self.bridge.take() {
             Some(bridge) => {
-                bridge.die(&mut self.cables);
+                self.roster = Some(bridge.die(&mut self.cables)).filter(|_| self.noted);
                 // Whether they know it or not.
                 self.ledger.lives.iter_mut().for_each(|life| life.online = false);
             }
@@ -272,7 +319,8 @@ impl World {
 
     fn start_bridge(&mut self) {
         self.bridges += 1;
-        self.bridge = Some(Bridge::new(self.limits, self.bridges, self.now, &mut self.ledger));
+        let before = self.roster.take();
+        self.bridge = Some(Bridge::new(self.limits, self.bridges, self.now, before, &mut self.ledger));
     }
 
     /// The bridge ends in peace: it says what it has to say, to those who read it, and is gone.
@@ -297,6 +345,15 @@ impl World {
         self.processes[at].lose(cable, &mut self.ledger);
     }
 
+    /// A process is killed, and another starts with its id.
+    fn die(&mut self, at: usize) {
+        self.break_link(at);
+        if let Speaks::Native(native) = &mut self.processes[at].speaks {
+            native.die(&mut self.ledger);
+            **native = Native::new(&format!("n{at}"), &self.memory, &mut self.random, &mut self.ledger);
+        }
+    }
+
     fn leave(&mut self, at: usize) {
         if self.processes[at].cable.is_none() {
             return;
@@ -314,7 +371,7 @@ impl World {
 
     fn tell_time(&mut self) {
         if let Some(bridge) = &mut self.bridge {
-            bridge.tick(&mut self.cables, self.now, &mut self.ledger);
+            bridge.tick(&mut self.cables, self.now, &mut self.random, &mut self.ledger);
         }
         for process in &mut self.processes {
             if let Speaks::Native(native) = &mut process.speaks {

@@ -21,9 +21,6 @@ const ATTEMPTS: u32 = 100;
 /// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
 const PATIENCE: u32 = 20;
 
-/// An owner that died longer ago is nobody's predecessor: whoever it served has given up or found another.
-const RECENT: Duration = Duration::from_secs(15);
-
 /// The longest note that we leave in the file: a pid and a line feed. A longer file is not ours to overwrite.
 const MAX_NOTE: u64 = 16;
 
@@ -31,9 +28,19 @@ const MAX_NOTE: u64 = 16;
 #[derive(Debug)]
 pub(super) struct PathLock {
     file: File,
-    /// Whether its owner before did not end the bus, and held it until a moment ago.
-    succeeds: bool,
-    hands_over: bool,
+    before: LastOwner,
+    abandons: bool,
+}
+
+/// How the owner before ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastOwner {
+    /// There was none, as far as the file tells.
+    None,
+    /// In order.
+    Ended,
+    /// It was killed, or says that it might as well have been.
+    Lost,
 }
 
 impl PathLock {
@@ -44,7 +51,7 @@ impl PathLock {
         let path = lock_path(socket);
         let failed = |error: io::Error| Error::io(&error, "locking", &path.display().to_string());
         for _ in 0..ATTEMPTS {
-            let Some(file) = open(&path, failed)? else {
+            let Some((file, found)) = open(&path, failed)? else {
                 continue;
             };
             match file.try_lock() {
@@ -58,9 +65,13 @@ impl PathLock {
             // A lock on a file that was removed meanwhile would exclude nobody.
             let metadata = file.metadata().map_err(failed)?;
             if is_at(&path, &metadata) {
-                let succeeds = noted_pid(&file).is_some() && is_recent(&metadata);
+                let before = match noted_pid(&file) {
+                    Some(_) => LastOwner::Lost,
+                    None if found => LastOwner::Ended,
+                    None => LastOwner::None,
+                };
                 note_pid(&file);
-                return Ok(Self { file, succeeds, hands_over: false });
+                return Ok(Self { file, before, abandons: false });
             }
         }
         Err(failed(io::Error::other("the lock file keeps changing")))
@@ -73,20 +84,20 @@ impl PathLock {
         self.file.metadata().is_ok_and(|metadata| is_at(&lock_path(socket), &metadata))
     }
 
-    /// Whether there was an owner until a moment ago, who was killed or handed over: those he served are about to come.
-    pub(super) fn succeeds(&self) -> bool {
-        self.succeeds
+    /// How the owner before ended.
+    pub(super) fn before(&self) -> LastOwner {
+        self.before
     }
 
-    /// Says that it is still held. Call it more often than every [`RECENT`].
+    /// Says that the file is in use, to those who remove old ones.
     pub(super) fn refresh(&self) {
         // A courtesy, as the note.
         let _ = self.file.set_modified(SystemTime::now());
     }
 
-    /// The next owner is to know that those it served are about to come.
-    pub(super) fn hand_over(&mut self) {
-        self.hands_over = true;
+    /// The next owner is to find it as if this one had been killed.
+    pub(super) fn abandon(&mut self) {
+        self.abandons = true;
     }
 }
 
@@ -94,7 +105,7 @@ impl Drop for PathLock {
     fn drop(&mut self) {
         if is_note(&self.file) {
             let _ = self.file.set_len(0);
-            if self.hands_over {
+            if self.abandons {
                 // No process has this number.
                 let _ = self.file.write_at(b"0\n", 0);
             }
@@ -111,8 +122,8 @@ fn lock_path(socket: &Path) -> PathBuf {
 }
 
 /// Opens or creates the lock file, and never follows a symbolic link to somebody else's file.
-/// `None`: it changed between two looks, look again.
-fn open(path: &Path, failed: impl Fn(io::Error) -> Error) -> Result<Option<File>> {
+/// Returns whether it was there before. `None`: it changed between two looks, look again.
+fn open(path: &Path, failed: impl Fn(io::Error) -> Error) -> Result<Option<(File, bool)>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     let (opened, changed) = match fs::symlink_metadata(path) {
@@ -127,7 +138,8 @@ fn open(path: &Path, failed: impl Fn(io::Error) -> Error) -> Result<Option<File>
     match opened {
         Ok(file) => {
             let metadata = file.metadata().map_err(failed)?;
-            Ok((is_usable(&metadata) && is_at(path, &metadata)).then_some(file))
+            let found = changed == io::ErrorKind::NotFound;
+            Ok((is_usable(&metadata) && is_at(path, &metadata)).then_some((file, found)))
         }
         Err(error) if error.kind() == changed => Ok(None),
         Err(error) => Err(failed(error)),
@@ -139,7 +151,7 @@ fn is_usable(metadata: &Metadata) -> bool {
     metadata.is_file() && metadata.nlink() <= 1
 }
 
-fn is_at(path: &Path, metadata: &Metadata) -> bool {
+pub(super) fn is_at(path: &Path, metadata: &Metadata) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (metadata.dev(), metadata.ino()))
 }
 
@@ -147,10 +159,6 @@ fn unusable(path: &Path) -> Error {
     let path = path.display();
     let message = format!("EEXIST: '{path}' is needed as a lock file, but is not a regular file of its own");
     Error::os("EEXIST", message)
-}
-
-fn is_recent(metadata: &Metadata) -> bool {
-    metadata.modified().is_ok_and(|modified| modified.elapsed().unwrap_or_default() < RECENT)
 }
 
 fn is_note(file: &File) -> bool {
@@ -208,24 +216,21 @@ mod tests {
     }
 
     #[test]
-    fn the_next_owner_learns_whether_there_was_one_until_a_moment_ago() {
+    fn the_next_owner_learns_whether_the_one_before_ended_in_order() {
         let dir = Scratch::new();
         let socket = dir.join("bus.sock");
+        let before = |socket| PathLock::acquire(socket).expect("free").before();
         let mut first = PathLock::acquire(&socket).expect("free");
-        assert!(!first.succeeds());
-        first.hand_over();
+        assert_eq!(first.before(), LastOwner::None);
+        first.abandon();
         drop(first);
-        let second = PathLock::acquire(&socket).expect("free again");
-        assert!(second.succeeds(), "it was handed over");
-        drop(second);
-        assert!(!PathLock::acquire(&socket).expect("free again").succeeds(), "the bus was ended");
-        // As an owner leaves it that is killed, now and long ago.
-        fs::write(lock_path(&socket), "4194305\n").expect("written");
-        assert!(PathLock::acquire(&socket).expect("free").succeeds());
+        assert_eq!(before(&socket), LastOwner::Lost);
+        assert_eq!(before(&socket), LastOwner::Ended);
+        // As an owner leaves it that is killed, however long ago.
         fs::write(lock_path(&socket), "4194305\n").expect("written");
         let file = OpenOptions::new().write(true).open(lock_path(&socket)).expect("a file");
-        file.set_modified(SystemTime::now() - 2 * RECENT).expect("set");
-        assert!(!PathLock::acquire(&socket).expect("free").succeeds());
+        file.set_modified(SystemTime::UNIX_EPOCH).expect("set");
+        assert_eq!(before(&socket), LastOwner::Lost);
     }
 
     #[cfg(target_os = "linux")]

@@ -3,12 +3,14 @@
 //! Binding and connecting are plain system calls that need no runtime, so a bridge knows that it owns its
 //! address before its thread starts, and a node connects on the JS loop. Accepting, and a [`Stream`], need tokio.
 //!
-//! `unix` owns a socket path by `lock`, `socket_file` and, for the default address, `private_dir`.
+//! `unix` owns a socket path by `lock`, `socket_file` and, for the default address, `private_dir`; `roster` is what it
+//! leaves to the next owner.
 
 mod connect;
 mod lock;
 mod private_dir;
 mod process;
+mod roster;
 mod socket_file;
 mod socket_name;
 mod stream;
@@ -26,6 +28,7 @@ pub use connect::{Connecting, Target, connect, finish};
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
 pub use private_dir::default_address;
 pub use process::Process;
+pub use roster::{Entry, RosterFile};
 pub use socket_file::SocketFile;
 pub use stream::Stream;
 
@@ -47,6 +50,17 @@ impl Default for ListenOptions {
     fn default() -> Self {
         Self { mode: 0o600 }
     }
+}
+
+/// What is known of who was on the bus of this address before.
+#[derive(Debug)]
+pub enum Before {
+    /// These were, some of whom may live.
+    Known(Vec<Entry>),
+    /// There was a bridge that did not end the bus, and nobody knows who was on it.
+    Somebody,
+    /// Nothing: perhaps there was no bridge.
+    Untold,
 }
 
 /// What the system says of whoever connected.
@@ -145,26 +159,26 @@ impl Listener {
         }
     }
 
-    /// Whether somebody listened here until a moment ago who did not end the bus: those it served are about to come. Of
-    /// TCP nobody knows.
-    pub fn succeeds(&self) -> bool {
+    /// Who was on the bus of this address before, and where to note who is now. On TCP there is nothing of both.
+    pub fn take_roster(&mut self) -> (Option<RosterFile>, Before) {
         match self {
-            Self::Unix(listener) => listener.succeeds(),
-            Self::Tcp(_) => false,
+            Self::Unix(listener) => listener.take_roster(),
+            Self::Tcp(_) => (None, Before::Untold),
         }
     }
 
-    /// Tells whoever listens here next that this one did until now. Every few seconds.
+    /// Says that the files beside the socket are in use, to those who remove old ones. Every few seconds.
     pub fn refresh(&self) {
         if let Self::Unix(listener) = self {
             listener.refresh();
         }
     }
 
-    /// [`release`](Self::release), where the bus goes on with whoever listens next.
-    pub fn hand_over(&mut self) {
+    /// [`release`](Self::release), where the bus goes on with whoever listens next; whether a roster tells that one who
+    /// is on it.
+    pub fn hand_over(&mut self, told: bool) {
         match self {
-            Self::Unix(listener) => listener.hand_over(),
+            Self::Unix(listener) => listener.hand_over(told),
             Self::Tcp(listener) => listener.release(),
         }
     }

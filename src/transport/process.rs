@@ -3,11 +3,11 @@
 use std::fs;
 
 /// A process that ran when this was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
-    pid: u32,
+    pub(super) pid: u32,
     /// In clock ticks since the system's: another process that gets its number has another.
-    started: u64,
+    pub(super) started: u64,
 }
 
 impl Process {

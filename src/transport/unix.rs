@@ -8,10 +8,10 @@ use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{self, Path};
 
-use super::lock::PathLock;
+use super::lock::{LastOwner, PathLock};
 use super::private_dir::{own_uid, prepare_default};
 use super::socket_file::{SocketFile, is_alive, refuse_other_than_socket};
-use super::{PeerFacts, Stream, in_use, released};
+use super::{Before, PeerFacts, RosterFile, Stream, in_use, released};
 use crate::address::{self, Address};
 use crate::error::{Error, Result};
 
@@ -29,6 +29,9 @@ pub struct Listener {
     registered: Option<tokio::net::UnixListener>,
     /// Held for life.
     lock: Option<PathLock>,
+    /// Until somebody takes it.
+    roster: Option<RosterFile>,
+    before: Before,
 }
 
 impl Listener {
@@ -49,13 +52,23 @@ impl Listener {
         check_parent(path).map_err(failed)?;
         // Before anything is made, so that a mistyped path leaves no lock file beside somebody's file.
         refuse_other_than_socket(path)?;
-        let lock = PathLock::acquire(path).map_err(|error| match error.code() {
+        let mut lock = PathLock::acquire(path).map_err(|error| match error.code() {
             // A live bridge of another user explains more than its lock file, which we may not open.
             "EACCES" if is_alive(path) => in_use("a program", &subject, None),
             _ => error,
         })?;
         let mode = mode & 0o777;
-        let (socket, file) = SocketFile::create(path, mode, uid)?;
+        let (socket, file) = SocketFile::create(path, mode, uid).inspect_err(|_| {
+            // It is still for somebody else to take over.
+            (lock.before() == LastOwner::Lost).then(|| lock.abandon());
+        })?;
+        let (roster, named) = RosterFile::open(file.path(), uid);
+        let before = match (named, lock.before()) {
+            (Some(entries), _) => Before::Known(entries),
+            (None, LastOwner::Ended) => Before::Known(Vec::new()),
+            (None, LastOwner::Lost) => Before::Somebody,
+            (None, LastOwner::None) => Before::Untold,
+        };
         Ok(Self {
             address,
             file,
@@ -65,6 +78,8 @@ impl Listener {
             bound: Some(socket.into()),
             registered: None,
             lock: Some(lock),
+            roster,
+            before,
         })
     }
 
@@ -124,17 +139,18 @@ impl Listener {
         self.register().map_err(failed)
     }
 
-    /// See [`PathLock::succeeds`].
-    pub(super) fn succeeds(&self) -> bool {
-        self.lock.as_ref().is_some_and(PathLock::succeeds)
+    pub(super) fn take_roster(&mut self) -> (Option<RosterFile>, Before) {
+        (self.roster.take(), std::mem::replace(&mut self.before, Before::Untold))
     }
 
     pub(super) fn refresh(&self) {
         self.lock.iter().for_each(PathLock::refresh);
     }
 
-    pub(super) fn hand_over(&mut self) {
-        self.lock.iter_mut().for_each(PathLock::hand_over);
+    pub(super) fn hand_over(&mut self, told: bool) {
+        if !told {
+            self.lock.iter_mut().for_each(PathLock::abandon);
+        }
         self.release();
     }
 
@@ -148,6 +164,7 @@ impl Listener {
         self.file.unlink_if_ours();
         self.bound = None;
         self.registered = None;
+        self.roster.take().map(RosterFile::end);
         self.lock = None;
     }
 }

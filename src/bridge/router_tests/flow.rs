@@ -301,7 +301,7 @@ fn whose_memory_many_have_read_does_not_remember_the_dead() {
 #[test]
 fn who_asks_again_and_again_about_somebody_awaited_is_remembered_once() {
     let mut bus = Bus::new();
-    bus.router.succeed(0);
+    bus.router.take_over(None, 0);
     let a = bus.connect();
     bus.say(a, &joining(&hello_from(7, "a")));
     bus.hear(a);

@@ -81,7 +81,7 @@ fn those_who_listen_for_presence_are_told_in_parts_who_is_there() {
     assert!(parts.len() > 3 && parts.iter().all(|part| part.len() <= 5_000), "{}", parts.len());
     let last = parts.len() - 1;
     for (number, part) in parts.iter().enumerate() {
-        assert!(part.ends_with(&format!("],{number},{}]", number < last)), "{part}");
+        assert!(part.ends_with(&format!("],true,{number},{}]", number < last)), "{part}");
     }
     assert_eq!(parts.iter().flat_map(|part| ids(part)).count(), 61);
     bus.empty(&keys);

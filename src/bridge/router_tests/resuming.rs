@@ -7,7 +7,7 @@ use crate::node::sending::Letter;
 use crate::wire::control::{decode_reject, put_about};
 use crate::wire::frame::{Encoding, Head, decode_refusal, flag, kind};
 
-fn say(driven: &mut Driven, to: &str, text: &str) {
+pub(super) fn say(driven: &mut Driven, to: &str, text: &str) {
     let target = driven.client.target(to, "e");
     let (kind, encoding) = (kind::MESSAGE, Encoding::Json);
     let letter = Letter { kind, target, encoding, ask: None, correlation: 0, now: 0 };
@@ -21,7 +21,7 @@ fn heard(told: &[String]) -> Vec<u8> {
 }
 
 /// Of several: which of them a program is told, as digits.
-fn digits(told: &[String]) -> String {
+pub(super) fn digits(told: &[String]) -> String {
     heard(told).into_iter().map(char::from).collect()
 }
 

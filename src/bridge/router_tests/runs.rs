@@ -193,7 +193,7 @@ fn broadcast_to_more_than_b(bus: &mut Bus, a: LinkKey, b: LinkKey) {
 #[test]
 fn a_run_of_broadcasts_waits_for_those_who_may_yet_come() {
     let mut bus = Bus::new();
-    bus.router.succeed(0);
+    bus.router.take_over(None, 0);
     let [a, b] = [(1, "a"), (2, "b")].map(|(session, id)| join(&mut bus, &hello_from(session, id)));
     bus.say(b, &listen("e"));
     broadcast_to_more_than_b(&mut bus, a, b);

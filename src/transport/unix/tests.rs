@@ -39,7 +39,7 @@ fn the_first_owner_listens_and_leaves_only_its_lock_file() {
     UnixStream::connect(&path).expect("it listens");
     assert!(listener.file().is_ours());
     assert_eq!(listener.address(), &Address::Unix(path.clone()));
-    assert_eq!(dir.names(), ["bus.sock", "bus.sock.lock"]);
+    assert_eq!(dir.names(), ["bus.sock", "bus.sock.lock", "bus.sock.roster"]);
     listener.release();
     assert!(!listener.file().is_ours());
     assert_eq!(dir.names(), ["bus.sock.lock"]);
