@@ -113,29 +113,29 @@ export interface Address {
   /**
    * `unix:///run/app.sock` · `unix:app.sock` (in the working directory of now) · `tcp://127.0.0.1:8221` · `tcp://[::1]:8221` · `tls://host:8221` · `nats://host:4222`
    */
-  url?: string;
+  url?: string | undefined;
   /**
    * Unix socket path; at most 107 bytes (103 on macOS), on Linux also longer with a file name of at most 82 bytes. A relative
    * one means the working directory of now.
    */
-  path?: string;
+  path?: string | undefined;
   /** Name or IP address; a bridge listens on all addresses of a name, a node tries them in turn. Default 127.0.0.1. */
-  host?: string;
+  host?: string | undefined;
   /** TCP port. Default {@link DEFAULT_PORT} when a host is given. 0: any free port (bridge only). */
-  port?: number;
+  port?: number | undefined;
 }
 
 /** Bounds of what one peer may make this process hold. */
 export interface Limits {
   /** Bytes of one message, its attachments included; more is ERR_TOO_LARGE. Default 64 MiB (67 108 864). */
-  maxMessage?: number;
+  maxMessage?: number | undefined;
   /**
    * Bytes that may wait: on a bridge for one node, in a node for all receivers together (more is ERR_QUEUE_FULL).
    * Default 64 MiB (67 108 864).
    */
-  maxPending?: number;
+  maxPending?: number | undefined;
   /** Milliseconds a peer may read nothing while others wait for it, before it is cut (ERR_SLOW_NODE). Default 10 000. */
-  stallTimeout?: number;
+  stallTimeout?: number | undefined;
 }
 
 /** Settings of a {@link Bridge}. Options that it does not know are named once in a process warning. */
@@ -144,46 +144,46 @@ export interface BridgeOptions extends Address, Limits {
    * Milliseconds a node that lost its link keeps its place and its messages; and those that a bridge which takes over
    * from another waits for its nodes. Default 5 000.
    */
-  resumeTimeout?: number;
+  resumeTimeout?: number | undefined;
   /** File mode of the Unix socket. Default 0o600: this user alone. */
-  mode?: number;
+  mode?: number | undefined;
 }
 
 /** Settings of a {@link Node}. Options that it does not know are named once in a process warning. */
 export interface NodeOptions extends Address, Limits {
   /** Its name on the bus: no ':', at most 255 bytes of UTF-8. Default a UUID. */
-  id?: string;
+  id?: string | undefined;
   /** Called at the first connection, or with the error that prevents it. */
-  onConnect?: ReadyCallback;
+  onConnect?: ReadyCallback | undefined;
   /** Tries for the FIRST connection. Default 5. Afterwards a lost link is retried until {@link Node.leave}. */
-  maxConnectionAttempts?: number;
+  maxConnectionAttempts?: number | undefined;
   /**
    * 'auto': when no bridge is alive at the address, this process hosts it, and takes over when the host dies or
    * leaves; of several one does. 'require': there must be one. Default: 'auto' when no address is given, else 'require'.
    */
-  bridge?: 'auto' | 'require';
+  bridge?: 'auto' | 'require' | undefined;
   /** Milliseconds until a missing reply is ERR_TIMEOUT. Default 30 000; 0: for ever. */
-  replyTimeout?: number;
+  replyTimeout?: number | undefined;
   /**
    * How arguments travel, as in child_process. 'json' (default): what JSON.stringify takes; Buffers, typed arrays and
    * ArrayBuffers anywhere inside travel as bytes beside it. 'advanced': structured clone (Map, Set, Date, BigInt, cycles).
    * Nodes with different settings understand each other.
    */
-  serialization?: 'json' | 'advanced';
+  serialization?: 'json' | 'advanced' | undefined;
 }
 
 /** Settings for the calls made through {@link Node.with}. */
 export interface CallOptions {
   /** Milliseconds until a missing reply is ERR_TIMEOUT, instead of the node's `replyTimeout`. 0: for ever. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Ends the waiting: the call fails with ABORT_ERR at once, and a reply that comes later is dropped. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to {@link Node.leave}. */
 export interface LeaveOptions {
   /** Milliseconds for handlers to finish and receivers to take what was sent. Default 5 000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 // ---------------------------------------------------------------------------------------------------------- events
@@ -204,11 +204,11 @@ export interface Reply {
 }
 
 /** What a handler given to {@link Node.serve} or {@link Bridge.serve} gets first. */
-export interface Context {
+export interface Context<Event extends string = string> {
   /** Id of the node that sent the event; of this node for one that was emitted here. */
   readonly from: string;
   /** The event's or method's name. */
-  readonly event: string;
+  readonly event: Event;
   /** Whether it went to every node that listens; nobody waits for an answer then. */
   readonly broadcast: boolean;
   /**
@@ -412,6 +412,66 @@ export class Bridge extends TypedEmitter<BridgeEvents> {
 export function createBridge(options?: BridgeOptions | number | string, callback?: ReadyCallback): Bridge;
 export function createBridge(callback?: ReadyCallback): Bridge;
 
+// ------------------------------------------------------------------------------------------------------- contracts
+
+/**
+ * What the processes of a bus say to each other: node ids, their events, and the signature of each. `'*'` holds the
+ * broadcasts. With it {@link createNode} checks targets, arguments and replies, and infers them in handlers.
+ *
+ * ```ts
+ * interface Bus {
+ *   camera: { snap(size: number): Buffer };
+ *   '*': { news(text: string): void };
+ * }
+ * const node = createNode<Bus>();
+ * const picture = await node.request('camera:snap', 640); // a Buffer
+ * const camera = createNode<Bus, 'camera'>('camera');     // hears what a camera is asked, and the news
+ * camera.handle('snap', (size) => take(size));
+ * ```
+ */
+export type Contract = Record<string, Record<string, (...args: any[]) => any>>;
+
+/** What a {@link Contract} looks like, so that it may be an interface. */
+export type ContractShape<C> = { [N in keyof C]: { [E in keyof C[N]]: (...args: any[]) => any } };
+
+/** The ids of a contract. */
+export type ContractIds<C> = Exclude<keyof C, '*'> & string;
+
+/** The targets of a contract: "node:event". */
+export type ContractTargets<C> = { [N in ContractIds<C>]: `${N}:${keyof C[N] & string}` }[ContractIds<C>];
+
+/** `T` where there is no contract: then everything is taken. */
+type Loose<C, T> = 0 extends 1 & C ? T : never;
+
+/** `T` where there is a contract. */
+type Strict<C, T> = 0 extends 1 & C ? never : T;
+
+type MemberOf<O, K> = K extends keyof O ? O[K] : never;
+
+/** The broadcasts of a contract. */
+type Broadcasts<C> = MemberOf<C, '*'>;
+
+/** The signature of a target. */
+type Signature<C, T> = T extends `${infer N}:${infer E}` ? MemberOf<MemberOf<C, N>, E> : never;
+
+type Arguments<F> = F extends (...args: infer A) => any ? A : never;
+
+/** What whoever asks gets. */
+type Answer<F> = F extends (...args: any[]) => infer R ? Awaited<R> : never;
+
+/** What a handler may return. */
+type Returned<F> = Answer<F> | PromiseLike<Answer<F>>;
+
+/** The events that a node with one of these ids hears: its own, and broadcasts. */
+type HeardEvents<C, Id> = ((Id extends keyof C ? keyof C[Id] : never) | keyof Broadcasts<C>) & string;
+
+/** The signature of one of them. */
+type Heard<C, Id, E> = (Id extends keyof C ? MemberOf<C[Id], E> : never) | MemberOf<Broadcasts<C>, E>;
+
+type HeardListener<C, Id, E> = (...args: [...Arguments<Heard<C, Id, E>>, Reply]) => void;
+
+type ReplyCallback<F> = (err: Error | null, value: Answer<F>) => void;
+
 // ------------------------------------------------------------------------------------------------------------ node
 
 /**
@@ -423,8 +483,11 @@ export function createBridge(callback?: ReadyCallback): Bridge;
  *
  * Keep a reference to it: a node that nothing refers to, nothing listens to and no call of which waits leaves the bus when
  * the garbage collector finds it, with a process warning (BUSYBODY_DROPPED) the first time.
+ *
+ * @typeParam C the {@link Contract} that its messages are checked against; any: none
+ * @typeParam Id the ids of it that this node may have. Default: all of them
  */
-export class Node extends TypedEmitter<NodeEvents> {
+export class Node<C = any, Id = ContractIds<C>> extends TypedEmitter<NodeEvents> {
   /**
    * Starts to connect: `(options, callback)`, or an id (string), a TCP port on 127.0.0.1 (number) and a callback in
    * any order. A string with "://" is a URL.
@@ -458,7 +521,11 @@ export class Node extends TypedEmitter<NodeEvents> {
    *   `(err)`, exactly once. Without it, what cannot be delivered is the event 'undeliverable'.
    * @throws TypeError ERR_INVALID_TARGET, ERR_RESERVED_EVENT, ERR_UNSERIALIZABLE
    */
-  publish(target: string, ...argsAndCallback: any[]): this;
+  publish(target: Loose<C, string>, ...argsAndCallback: any[]): this;
+  publish<T extends Strict<C, ContractTargets<C>>>(
+    target: T,
+    ...argsAndCallback: Arguments<Signature<C, T>> | [...Arguments<Signature<C, T>>, ReplyCallback<Signature<C, T>>]
+  ): this;
 
   /**
    * Sends an event to one node and waits for its reply: the value of `reply(value)` or `reply(null, value)`, or a
@@ -472,13 +539,21 @@ export class Node extends TypedEmitter<NodeEvents> {
    *   ERR_CLOSED, ERR_QUEUE_FULL, ERR_TOO_LARGE; its stack points at this call
    * @throws TypeError at once, not as a rejection: ERR_INVALID_TARGET, ERR_RESERVED_EVENT, ERR_UNSERIALIZABLE
    */
-  request<T = any>(target: string, ...args: any[]): Promise<T>;
+  request<T = any>(target: Loose<C, string>, ...args: any[]): Promise<T>;
+  request<T extends Strict<C, ContractTargets<C>>>(
+    target: T,
+    ...args: Arguments<Signature<C, T>>
+  ): Promise<Answer<Signature<C, T>>>;
 
   /**
    * Sends an event to every other node that listens for it.
    * @throws TypeError ERR_RESERVED_EVENT, ERR_INVALID_ARG, ERR_UNSERIALIZABLE
    */
-  broadcast(event: string, ...args: any[]): this;
+  broadcast(event: Loose<C, string>, ...args: any[]): this;
+  broadcast<E extends Strict<C, keyof Broadcasts<C> & string>>(
+    event: E,
+    ...args: Arguments<MemberOf<Broadcasts<C>, E>>
+  ): this;
 
   /**
    * Calls a method of the bridge's process ({@link Bridge.handle}).
@@ -498,7 +573,11 @@ export class Node extends TypedEmitter<NodeEvents> {
    * node.handle('sum', (a, b) => a + b);
    * ```
    */
-  handle(event: string, handler: (...args: any[]) => any): this;
+  handle(event: Loose<C, string>, handler: (...args: any[]) => any): this;
+  handle<E extends Strict<C, HeardEvents<C, Id>>>(
+    event: E,
+    handler: (...args: Arguments<Heard<C, Id, E>>) => Returned<Heard<C, Id, E>>,
+  ): this;
 
   /**
    * The same, with the {@link Context} before the arguments.
@@ -507,7 +586,11 @@ export class Node extends TypedEmitter<NodeEvents> {
    * node.serve('fetch', ({ signal }, url) => fetch(url, { signal }).then((response) => response.text()));
    * ```
    */
-  serve(event: string, handler: (context: Context, ...args: any[]) => any): this;
+  serve(event: Loose<C, string>, handler: (context: Context, ...args: any[]) => any): this;
+  serve<E extends Strict<C, HeardEvents<C, Id>>>(
+    event: E,
+    handler: (context: Context<E>, ...args: Arguments<Heard<C, Id, E>>) => Returned<Heard<C, Id, E>>,
+  ): this;
 
   /**
    * The same node, with other settings for the calls made through it.
@@ -516,7 +599,7 @@ export class Node extends TypedEmitter<NodeEvents> {
    * await node.with({ timeout: 500, signal }).request('slow:job');
    * ```
    */
-  with(options: CallOptions): Pick<Node, 'request' | 'call' | 'publish' | 'rpc'>;
+  with(options: CallOptions): Pick<Node<C, Id>, 'request' | 'call' | 'publish' | 'rpc'>;
 
   /**
    * Ids and facts of all nodes on the bus by id, this one too. Rejects as {@link Node.request} does. A list that exceeds
@@ -553,6 +636,13 @@ export class Node extends TypedEmitter<NodeEvents> {
    */
   resume(): this;
 
+  on<E extends keyof NodeEvents & string>(event: E, listener: Listener<NodeEvents[E]>): this;
+  on<E extends Strict<C, HeardEvents<C, Id>>>(event: E, listener: HeardListener<C, Id, E>): this;
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  once<E extends keyof NodeEvents & string>(event: E, listener: Listener<NodeEvents[E]>): this;
+  once<E extends Strict<C, HeardEvents<C, Id>>>(event: E, listener: HeardListener<C, Id, E>): this;
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
+
   /** Keeps the process alive while connected: the default. */
   ref(): this;
   /** Lets the process end though it is connected. */
@@ -574,3 +664,8 @@ export class Node extends TypedEmitter<NodeEvents> {
  */
 export function createNode(options?: NodeOptions | string | number, ...rest: any[]): Node;
 export function createNode(callback: ReadyCallback, ...rest: any[]): Node;
+/** The same, with a {@link Contract} that checks what is sent, asked and answered. */
+export function createNode<C extends ContractShape<C>, Id extends ContractIds<C> = ContractIds<C>>(
+  options?: NodeOptions | string | number,
+  ...rest: any[]
+): Node<C, Id>;
