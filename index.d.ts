@@ -63,7 +63,7 @@ export class BusybodyError extends Error {
  * | `ERR_RESERVED_EVENT` | 'error', 'close', … cannot be sent to another process; thrown at once, as TypeError |
  * | `ERR_INVALID_TARGET` | not "node:event"; thrown at once, as TypeError |
  * | `ERR_INVALID_ARG` | an argument or option of the wrong type or range; thrown at once, as TypeError |
- * | `ERR_UNSERIALIZABLE` | an argument cannot be serialized; thrown at once, as TypeError |
+ * | `ERR_UNSERIALIZABLE` | an argument cannot be serialized, the message says which; thrown at once, as TypeError |
  * | `ERR_PROTOCOL` | the other side does not speak the protocol, or speaks a version that we do not |
  * | `ERR_UNAUTHORIZED` | wrong uid, token or certificate |
  * | `ERR_INSECURE` | refuses to listen beyond this machine without token or TLS |
@@ -165,11 +165,18 @@ export interface NodeOptions extends Address, Limits {
   /** Milliseconds until a missing reply is ERR_TIMEOUT. Default 30 000; 0: for ever. */
   replyTimeout?: number | undefined;
   /**
-   * How arguments travel, as in child_process. 'json' (default): what JSON.stringify takes; Buffers, typed arrays and
-   * ArrayBuffers anywhere inside travel as bytes beside it. 'advanced': structured clone (Map, Set, Date, BigInt, cycles).
-   * Nodes with different settings understand each other.
+   * How arguments travel; any node reads all three.
+   *
+   * - 'values' (default): they arrive as they were sent, plain data at JSON's speed: bytes, Errors, Date, Map, Set, BigInt,
+   *   undefined, NaN, -0, RegExp, URL, holes, cycles, shared references. `toJSON` is honoured; objects of other classes
+   *   arrive as plain objects; functions that are properties are left out. What cannot travel is ERR_UNSERIALIZABLE, whose
+   *   message names the path.
+   * - 'json': what JSON.stringify makes of them, with bytes and Errors as they are.
+   * - 'advanced': structured clone, which only the same engine reads (Node.js and Deno, or Bun).
+   *
+   * A reply is written the way its question came.
    */
-  serialization?: 'json' | 'advanced' | undefined;
+  serialization?: 'values' | 'json' | 'advanced' | undefined;
 }
 
 /** Settings for the calls made through {@link Node.with}. */

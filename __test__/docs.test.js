@@ -9,6 +9,8 @@ const path = require('node:path');
 const { once } = require('node:events');
 const { LIMIT, freshDir, openBus } = require('./support/bus');
 const { Conversation } = require('./support/conversation');
+const { FORMATS, decode } = require('../lib/values.js');
+const { join } = require('./support/journey');
 const { PAGES, ROOT, anchors, blocks, links, read } = require('./support/pages');
 const { start } = require('./support/program');
 
@@ -145,6 +147,14 @@ test('docs/PROTOCOL.md: in its notes, quoted text and numbers are what the bytes
       if (number !== undefined) assert.equal(little(bytes), Number(number), where);
     });
   }
+});
+
+test('docs/PROTOCOL.md: the packed message is what we write and read', () => {
+  const { rows } = blocks('docs/PROTOCOL.md', 'wire').map(parseDump).find((dump) => dump.rows.some(({ note }) => note === 'kind 18'));
+  const body = Buffer.from(rows.slice(rows.findIndex(({ note }) => note.startsWith('attachments'))).flatMap(({ bytes }) => bytes));
+  const sent = [Buffer.from([1, 2, 3]), new Date(5), new Map([['a', undefined]])];
+  assert.deepEqual(decode(1, body), sent);
+  assert.deepEqual(join(FORMATS.values.pack(sent)), body);
 });
 
 /** The dump's rows: { bytes, note }; a byte that differs each time is null. */

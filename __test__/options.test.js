@@ -118,7 +118,7 @@ describe('createNode arguments', () => {
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f-]{27}$/);
     assert.notEqual(parseNodeOptions([]).id, id);
     assert.deepEqual(rest, {
-      url: null, onConnect: null, maxConnectionAttempts: 5, bridge: 'auto', replyTimeout: 30_000, serialization: 'json',
+      url: null, onConnect: null, maxConnectionAttempts: 5, bridge: 'auto', replyTimeout: 30_000, serialization: 'values',
       maxMessage: 67_108_864, maxPending: 67_108_864, stallTimeout: 10_000,
     });
     assert.ok(Object.isFrozen(parseNodeOptions([])));

@@ -7,7 +7,9 @@ const { describe, test } = require('node:test');
 const vm = require('node:vm');
 const { BusybodyError, fromNative } = require('../lib/errors.js');
 const values = require('../lib/values.js');
-const { cloneTravel, join, packedBody, travel, unserializable } = require('./support/journey.js');
+const { join, packedBody, strictTravel, travel, unserializable } = require('./support/journey.js');
+
+const { pack } = values.FORMATS.values;
 
 describe('packed bytes', () => {
   const bytes = Uint8Array.from({ length: 64 }, (_, i) => i * 37);
@@ -30,7 +32,7 @@ describe('packed bytes', () => {
   }
 
   test('a Buffer arrives as a Buffer that is a view of the body', () => {
-    const body = join(values.pack(['head', Buffer.from('hello'), { deep: [Buffer.from('world')] }]));
+    const body = join(pack(['head', Buffer.from('hello'), { deep: [Buffer.from('world')] }]));
     const [head, hello, { deep: [world] }] = values.unpack(body);
     assert.equal(head, 'head');
     assert.ok(Buffer.isBuffer(hello) && Buffer.isBuffer(world));
@@ -48,7 +50,7 @@ describe('packed bytes', () => {
   });
 
   test('a body that starts anywhere in its memory is read the same', () => {
-    const body = join(values.pack([new Float64Array([1.5, -2]), Buffer.from('ab'), new Uint16Array([7])]));
+    const body = join(pack([new Float64Array([1.5, -2]), Buffer.from('ab'), new Uint16Array([7])]));
     for (let offset = 0; offset < 9; offset++) {
       const moved = Buffer.from(new ArrayBuffer(body.length + 16), offset, body.length);
       body.copy(moved);
@@ -72,16 +74,18 @@ describe('packed bytes', () => {
 
   test('attachments are referred to, not copied', () => {
     const buffer = Buffer.alloc(32);
-    const { parts } = values.pack([buffer, new Float64Array(buffer.buffer, 0, 1)]);
+    const { parts } = pack([buffer, new Float64Array(buffer.buffer, 0, 1)]);
     assert.equal(parts[1], buffer);
     assert.equal(parts[2].buffer, buffer.buffer);
   });
 
-  test('the same Buffer twice arrives twice', () => {
-    const buffer = Buffer.from('x');
-    const [one, two] = travel([buffer, [buffer]]);
-    assert.deepEqual([one, ...two], [buffer, buffer]);
-    assert.notEqual(one, two[0]);
+  test('the same bytes twice travel once and arrive as one', () => {
+    for (const sent of [Buffer.from('x'), new Float64Array(2), new ArrayBuffer(8)]) {
+      assert.equal(pack([sent, [sent]]).parts.length, 2);
+      const [one, [two]] = travel([sent, [sent]]);
+      assert.deepEqual(one, sent);
+      assert.equal(two, one);
+    }
   });
 
   test('strings and keys that look like placeholders arrive as they are', () => {
@@ -97,8 +101,10 @@ describe('packed bytes', () => {
     const keys = [];
     const asked = { toJSON(key) { keys.push(key); return { inner: Buffer.from('x'), same: this.tag }; }, tag: 1 };
     const answer = { inner: Buffer.from('x'), same: 1 };
-    assert.deepEqual(travel([asked, { a: asked, l: [asked] }]), [answer, { a: answer, l: [answer] }]);
-    assert.deepEqual(keys, ['0', 'a', '0']);
+    assert.deepEqual(strictTravel([asked, { a: asked, l: [asked] }]), [answer, { a: answer, l: [answer] }]);
+    assert.deepEqual(keys.splice(0), ['0', 'a', '0']);
+    assert.deepEqual(travel([{ a: asked, l: [asked] }]), [{ a: answer, l: [answer] }]);
+    assert.deepEqual(keys, ['a']); // what stands in two places arrives as one
     const self = { toJSON() { return this; }, x: 1, b: Buffer.from('b') };
     assert.deepEqual(travel([self]), [{ x: 1, b: Buffer.from('b') }]);
   });
@@ -109,10 +115,10 @@ describe('packed bytes', () => {
     assert.equal(toJSON.mock.callCount(), 0);
   });
 
-  test('beside bytes everything else is as JSON makes it', () => {
+  test('strict: beside bytes everything else is as JSON makes it', () => {
     const when = new Date(1e12);
     const others = { u: undefined, n: NaN, f() {}, d: when, m: new Map([[1, 2]]), a: [undefined, () => {}, Symbol('s')] };
-    assert.deepEqual(travel([Buffer.from('x'), others, undefined, () => {}]), [
+    assert.deepEqual(strictTravel([Buffer.from('x'), others, undefined, () => {}]), [
       Buffer.from('x'), JSON.parse(JSON.stringify(others)), null, null,
     ]);
   });
@@ -123,8 +129,9 @@ describe('packed bytes', () => {
     const detached = new ArrayBuffer(8);
     structuredClone(detached, { transfer: [detached] });
     const throwing = { toJSON() { throw new Error('x'); } };
+    for (const value of [new SharedArrayBuffer(8), detached, throwing]) assert.throws(() => travel([value]), unserializable);
     for (const value of [cycle, [Buffer.alloc(1), 1n], new SharedArrayBuffer(8), detached, throwing]) {
-      assert.throws(() => travel([value]), unserializable);
+      assert.throws(() => strictTravel([value]), unserializable);
     }
   });
 });
@@ -146,12 +153,6 @@ describe('errors in a packed message', () => {
     assert.equal(String(arrived), 'BusybodyError');
   });
 
-  test('reviving leaves Error.stackTraceLimit as it was', () => {
-    const before = Error.stackTraceLimit;
-    travel([new Error('x')]);
-    assert.equal(Error.stackTraceLimit, before);
-  });
-
   test('the native side\'s errors are ours by code, the system\'s by theirs', () => {
     const ours = fromNative('ERR_NO_BRIDGE', 'nobody');
     assert.ok(ours instanceof BusybodyError);
@@ -160,61 +161,3 @@ describe('errors in a packed message', () => {
     assert.deepEqual([Object.getPrototypeOf(system), system.code], [Error.prototype, 'EADDRINUSE']);
   });
 });
-
-for (const [way, travelled] of [['json', travel], ['advanced', cloneTravel]]) {
-  describe(`errors (${way})`, () => {
-    test('built-in ones arrive as their class, with message, code and stack', () => {
-      for (const Type of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]) {
-        const error = Object.assign(new Type('boom'), { code: 'E_BOOM', statusCode: 404, detail: { fields: ['a'] } });
-        const [arrived] = travelled([error, 1]);
-        assert.equal(Object.getPrototypeOf(arrived), Type.prototype);
-        assert.deepEqual({ ...arrived }, { code: 'E_BOOM', statusCode: 404, detail: { fields: ['a'] } });
-        assert.deepEqual([arrived.name, arrived.message, arrived.stack], [error.name, 'boom', error.stack]);
-        assert.equal(Object.keys(arrived).includes('stack'), false);
-      }
-    });
-
-    test('ours arrive as BusybodyError, custom ones by name', () => {
-      class MineError extends Error { name = 'MineError'; }
-      const [ours, mine, abort] = travelled([
-        new BusybodyError('ERR_TIMEOUT', 'late'), new MineError('m'), new DOMException('gone', 'AbortError'),
-      ]);
-      assert.ok(ours instanceof BusybodyError);
-      assert.deepEqual([ours.name, ours.code, ours.message], ['BusybodyError', 'ERR_TIMEOUT', 'late']);
-      assert.deepEqual([Object.getPrototypeOf(mine), mine.name, `${mine}`], [Error.prototype, 'MineError', 'MineError: m']);
-      assert.deepEqual([abort.name, abort.message, abort.code], ['AbortError', 'gone', 20]);
-    });
-
-    test('causes and aggregates arrive, to a bounded depth', () => {
-      const root = new Error('root');
-      const outer = new Error('outer', { cause: new TypeError('inner', { cause: root }) });
-      root.cause = outer;
-      const [arrived, many, odd] = travelled([
-        outer, new AggregateError([new RangeError('one'), 2], 'all'), new Error('x', { cause: 'why' }),
-      ]);
-      assert.equal(arrived.cause.name, 'TypeError');
-      assert.equal(arrived.cause.cause.message, 'root');
-      assert.ok(many instanceof AggregateError && many.errors[0] instanceof RangeError);
-      assert.equal(many.errors.length, 1);
-      assert.equal(odd.cause, 'why');
-    });
-
-    test('what hangs on an error and cannot travel is left behind', () => {
-      const error = Object.assign(new Error('x'), {
-        big: 1n, self: null, socket: new (class { x = Buffer.alloc(9); })(), body: 'x'.repeat(1e6), fn() {},
-        ok: 1, toString: 'no',
-      });
-      Object.defineProperty(error, 'bad', { enumerable: true, get() { throw new Error('getter'); } });
-      error.self = error;
-      const [arrived] = travelled([error]);
-      assert.deepEqual({ ...arrived }, { ok: 1 });
-      assert.equal(String(arrived), 'Error: x');
-    });
-
-    test('an error of another context is an Error here', () => {
-      const [arrived] = travelled([vm.runInNewContext('new TypeError("far")')]);
-      assert.ok(arrived instanceof TypeError);
-      assert.equal(arrived.message, 'far');
-    });
-  });
-}

@@ -11,11 +11,11 @@ const { answer } = require('./support/watch');
 const { tap } = require('./support/proxy');
 const { startBridge, startPeer } = require('./support/child');
 
-const SETTINGS = ['json', 'advanced'];
+const SETTINGS = ['values', 'json', 'advanced'];
 const everyByte = Uint8Array.from({ length: 256 }, (_, n) => n);
 
 /** A pair of nodes with these settings, and what `ann` sends as it comes back from `bob`, who sends it back. */
-async function mirror(t, sends = 'json', answers = sends) {
+async function mirror(t, sends = 'values', answers = sends) {
   const bus = await openBus(t);
   const [ann, bob] = await Promise.all([
     bus.node('ann', { serialization: sends }),
@@ -106,7 +106,7 @@ test('received bytes are the receiver’s own', LIMIT, async (t) => {
 });
 
 test('json: whatever JSON.stringify takes arrives as JSON.parse would give it', LIMIT, async (t) => {
-  const { there } = await mirror(t);
+  const { there } = await mirror(t, 'json');
   const date = new Date(0);
   const values = [
     'text', '', 'ünï 日本 🚌', '\u0000', '\u00000', '\u0000\u0000', '\ud800 lone', 'a\u2028b',
@@ -137,20 +137,54 @@ test('a key called __proto__ is a key, and poisons nobody', LIMIT, async (t) => 
   assert.equal(bob.polluted ?? ann.polluted, undefined);
 });
 
-test('advanced: Map, Set, Date, RegExp, BigInt, undefined, NaN, -0, sparse arrays and cycles', LIMIT, async (t) => {
-  const { there } = await mirror(t, 'advanced');
-  const cycle = { name: 'cycle', list: [] };
-  cycle.self = cycle;
-  cycle.list.push(cycle);
-  const values = [
-    new Map([['k', new Set([1, 2])]]), new Date(1e12), /x+/gi, 2n ** 70n, undefined, NaN, -0, -Infinity,
-    [1, , 3], // eslint-disable-line no-sparse-arrays
-    { at: new Date(5), u: undefined }, new Map([[{ object: 'key' }, Buffer.from('value')]]),
-  ];
-  assert.deepEqual(await there(...values), values);
-  const [returned] = await there(cycle);
-  assert.equal(returned.self, returned);
-  assert.equal(returned.list[0], returned);
+for (const [sends, answers] of [['values', 'values'], ['values', 'advanced'], ['advanced', 'values'], ['advanced', 'json']]) {
+  test(`Map, Set, Date, RegExp, URL, BigInt, undefined, NaN, -0, holes, cycles: ${sends} to ${answers} and back`, LIMIT, async (t) => {
+    const { there } = await mirror(t, sends, answers);
+    const cycle = { name: 'cycle', list: [] };
+    cycle.self = cycle;
+    cycle.list.push(cycle);
+    const values = [
+      new Map([['k', new Set([1, 2])]]), new Date(1e12), /x+/gi, 2n ** 70n, undefined, NaN, -0, -Infinity, [1, , 3], // eslint-disable-line no-sparse-arrays
+      { at: new Date(5), u: undefined }, new Map([[{ object: 'key' }, Buffer.from('value')]]), new URL('http://host/path?q'),
+    ];
+    const returned = await there(...values, cycle);
+    const ring = returned.pop();
+    assert.deepEqual(returned, values);
+    assert.equal(ring.self, ring);
+    assert.equal(ring.list[0], ring);
+  });
+}
+
+test('a reply is written the way its question came', LIMIT, async (t) => {
+  for (const [asks, answers, expected] of [
+    ['values', 'values', new Map([[1, 2]])], ['values', 'json', {}], ['json', 'values', new Map([[1, 2]])], ['json', 'json', {}],
+    ['advanced', 'json', new Map([[1, 2]])], ['values', 'advanced', new Map([[1, 2]])],
+  ]) {
+    const { ann, bob, bus } = await mirror(t, asks, answers);
+    for (const handled of [bob.handle('map', () => new Map([[1, 2]])), bus.bridge.handle('map', () => new Map([[1, 2]]))]) {
+      const arrived = handled === bob ? await ann.request('bob:map', 'x') : await ann.call('map', 'x');
+      assert.deepEqual(arrived, handled === bob ? expected : new Map([[1, 2]]), `${asks} asks ${answers}`);
+    }
+  }
+});
+
+test('undefined as an argument is no argument: default parameters apply', LIMIT, async (t) => {
+  const { ann, bob, bus } = await mirror(t);
+  const given = (a = 'A', b = 'B', c = 'C') => [a, b, c].map((each) => (typeof each === 'string' ? each : '-'));
+  bob.handle('given', given);
+  bus.bridge.handle('given', given);
+  assert.deepEqual(await ann.request('bob:given', undefined, 'b', undefined), ['A', 'b', 'C']);
+  assert.deepEqual(await ann.call('given', undefined, 'b', undefined), ['A', 'b', 'C']);
+});
+
+test('what the bridge says in the end, and broadcasts, arrive as they were sent', LIMIT, async (t) => {
+  const { ann, bob, bus } = await mirror(t);
+  const [heard, closed] = [once(bob, 'news'), once(ann, 'close')];
+  await announced(bob);
+  ann.broadcast('news', new Set([undefined]), new Date(5));
+  assert.deepEqual((await heard).slice(0, 2), [new Set([undefined]), new Date(5)]);
+  await bus.bridge.close([new Map([[1n, new Date(5)]]), undefined]);
+  assert.deepEqual(await closed, [new Map([[1n, new Date(5)]]), undefined]);
 });
 
 test('settings differ: a json node hears Maps from an advanced one and answers in its own way', LIMIT, async (t) => {
@@ -171,6 +205,7 @@ test('what cannot be serialized throws ERR_UNSERIALIZABLE at once, and nothing i
   let deep = [];
   for (let n = 0; n < 200_000; n += 1) deep = [deep];
   const broken = {
+    values: [Symbol('s'), [() => {}], { signal: AbortSignal.abort() }, new WeakMap(), deep, { get trap() { throw new Error('got') } }, { toJSON() { throw new Error('made') } }],
     json: [cyclic, 7n, deep, { get trap() { throw new Error('got') } }, { toJSON() { throw new Error('made') } }],
     advanced: [() => {}, { f() {} }, Symbol('s'), new WeakMap(), { get trap() { throw new Error('got') } }],
   };
@@ -182,7 +217,7 @@ test('what cannot be serialized throws ERR_UNSERIALIZABLE at once, and nothing i
       assert.throws(() => ann.request('bob:mirror', value), refusal);
       assert.throws(() => ann.broadcast('news', value, 1), refusal);
       assert.throws(() => ann.call('method', value), refusal);
-      if (sends === 'json') assert.throws(() => ann.publish('bob:mirror', Buffer.from('x'), value), refusal);
+      if (sends !== 'advanced') assert.throws(() => ann.publish('bob:mirror', Buffer.from('x'), value), refusal);
     }
     await barrier(ann, bob);
     assert.deepEqual(bus.bridge.nodes().length, 2);
@@ -191,10 +226,10 @@ test('what cannot be serialized throws ERR_UNSERIALIZABLE at once, and nothing i
 
 test('a reply that cannot be serialized is an error for the one who waits, not silence', LIMIT, async (t) => {
   const { ann, bob } = await mirror(t);
-  bob.handle('big', () => 7n);
-  await assert.rejects(ann.request('bob:big'), (err) => err instanceof Error);
+  bob.handle('fn', () => ({ fn: [() => {}] }));
+  await assert.rejects(ann.request('bob:fn'), { code: 'ERR_UNSERIALIZABLE', message: 'args[1].fn[0] cannot be serialized: it is a function' });
   bob.once('thrown', (reply) => {
-    assert.throws(() => reply(7n), { code: 'ERR_UNSERIALIZABLE' });
+    assert.throws(() => reply(Symbol('s')), { code: 'ERR_UNSERIALIZABLE' });
     reply(null, 'second try');
   });
   const outcome = await ann.request('bob:thrown').catch((err) => err.code);
@@ -231,6 +266,22 @@ test('an Error inside the arguments arrives as an Error too', LIMIT, async (t) =
     const [{ cause }, error] = await there({ cause: new RangeError('inside') }, new TypeError('outside'));
     assert.deepEqual([cause instanceof Error, cause.message], [true, 'inside']);
     assert.deepEqual([error instanceof Error, error.name, error.message], [true, 'TypeError', 'outside']);
+  }
+});
+
+test('an error larger than a message may be arrives in outline', LIMIT, async (t) => {
+  for (const serialization of SETTINGS) {
+    const bus = await openBus(t);
+    const [ann, bob] = await Promise.all(['ann', 'bob'].map((id) => bus.node(id, { serialization, maxMessage: 1 << 20 })));
+    const large = () => {
+      throw Object.assign(new RangeError('too much'), { code: 'E_MUCH', body: 'x'.repeat(1 << 21) });
+    };
+    bob.handle('large', large);
+    await assert.rejects(ann.request('bob:large', 1), (error) => {
+      assert.deepEqual([error.name, error.message, error.code, 'body' in error], ['RangeError', 'too much', 'E_MUCH', false], serialization);
+      assert.match(error.cut, /larger than a message may be/);
+      return true;
+    });
   }
 });
 

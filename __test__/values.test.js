@@ -1,14 +1,18 @@
 'use strict';
 
-// JSON text and structured clone: what arrives is what was sent.
+// JSON text, strict and fast, and structured clone: what arrives is what was sent.
 
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 const vm = require('node:vm');
 const values = require('../lib/values.js');
-const { CLONE, JSON_TEXT, cloneTravel, join, protocol, travel, unserializable, valueOrProtocolError } = require('./support/journey.js');
+const {
+  CLONE, JSON_TEXT, cloneTravel, join, protocol, strictTravel, unserializable, valueOrProtocolError,
+} = require('./support/journey.js');
 
-describe('JSON values', () => {
+const { needsPacking, pack } = values.FORMATS.json;
+
+describe('strict JSON', () => {
   const cases = [
     [], [''], ['a'], ['"'], ['\\'], ['\n'], ['\u0000'], ['\u00000'], ['ü€😀'], ['\ud800'],
     ['x'.repeat(100_000)], ['a', 'b"c'],
@@ -21,11 +25,11 @@ describe('JSON values', () => {
   for (const args of cases) {
     test(`arrive as JSON makes them: ${JSON.stringify(args).slice(0, 50)}`, () => {
       const text = JSON.stringify(args);
-      assert.equal(values.needsPacking(args), false);
+      assert.equal(needsPacking(args), false);
       assert.equal(values.stringify(args), text);
-      assert.deepEqual(travel(args), JSON.parse(text));
+      assert.deepEqual(strictTravel(args), JSON.parse(text));
       // and the slow way agrees with the fast one
-      assert.deepEqual(values.unpack(join(values.pack(args))), JSON.parse(text));
+      assert.deepEqual(values.unpack(join(pack(args))), JSON.parse(text));
     });
   }
 
@@ -40,24 +44,24 @@ describe('JSON values', () => {
     const cycle = { name: 'ring' };
     cycle.self = cycle;
     for (const args of [[cycle], [1n], [{ a: [1n] }], [[cycle], Buffer.alloc(1)]]) {
-      assert.throws(() => travel(args), unserializable);
+      assert.throws(() => strictTravel(args), unserializable);
     }
     assert.throws(() => values.stringify([1n]), (error) => error.cause instanceof TypeError);
   });
 
   test('a getter that throws is the caller\'s error, not a crash of the scan', () => {
     const trap = { get x() { throw new RangeError('mine'); } };
-    assert.throws(() => travel([trap]), (error) => error.code === 'ERR_UNSERIALIZABLE' && error.cause.message === 'mine');
+    assert.throws(() => strictTravel([trap]), (error) => error.code === 'ERR_UNSERIALIZABLE' && error.cause.message === 'mine');
   });
 
   test('functions are left out, as JSON does', () => {
-    assert.deepEqual(travel([{ f() {}, x: 1 }, () => {}, [() => {}]]), [{ x: 1 }, null, [null]]);
+    assert.deepEqual(strictTravel([{ f() {}, x: 1 }, () => {}, [() => {}]]), [{ x: 1 }, null, [null]]);
   });
 
   test('more arguments than a call can take are refused on both sides', () => {
     const many = new Array(10_001).fill(1);
     assert.throws(() => values.stringify(many), unserializable);
-    assert.throws(() => values.pack(many), unserializable);
+    for (const format of Object.values(values.FORMATS)) assert.throws(() => format.pack(many), unserializable);
     assert.throws(() => values.packClone(many), unserializable);
     assert.throws(() => values.decode(JSON_TEXT, JSON.stringify(many)), protocol);
     assert.deepEqual(values.decode(JSON_TEXT, values.stringify(many.slice(1))).length, 10_000);
@@ -77,7 +81,7 @@ describe('JSON values', () => {
   });
 });
 
-describe('needsPacking', () => {
+describe('the scan for strict JSON', () => {
   test('finds bytes, errors and toJSON wherever they are', () => {
     const hidden = [
       Buffer.alloc(1), new Uint8Array(1), new DataView(new ArrayBuffer(1)), new ArrayBuffer(1), new SharedArrayBuffer(1),
@@ -86,7 +90,7 @@ describe('needsPacking', () => {
     ];
     for (const value of hidden) {
       for (const args of [[value], [1, value], [[value]], [{ a: { b: [value] } }], [new (class { x = value; })()]]) {
-        assert.equal(values.needsPacking(args), true);
+        assert.equal(needsPacking(args), true);
       }
     }
   });
@@ -94,22 +98,22 @@ describe('needsPacking', () => {
   test('ends on cycles, on depth and on arrays shared by arrays', () => {
     const cycle = [];
     cycle.push(cycle, cycle);
-    assert.equal(values.needsPacking([cycle]), true);
+    assert.equal(needsPacking([cycle]), true);
     let deep = {};
     for (let i = 0; i < 100_000; i++) deep = { deep };
-    assert.equal(values.needsPacking([deep]), true);
+    assert.equal(needsPacking([deep]), true);
     let shared = [];
     for (let i = 0; i < 60; i++) shared = [shared, shared];
-    assert.equal(values.needsPacking([shared]), true);
+    assert.equal(needsPacking([shared]), true);
   });
 
   test('leaves nesting that JSON can carry to JSON, whichever way it goes', () => {
     let deep = 1;
     for (let i = 0; i < 500; i++) deep = i % 2 ? [deep] : { deep };
-    assert.deepEqual(travel([deep]), [deep]);
+    assert.deepEqual(strictTravel([deep]), [deep]);
     let bottomless = [];
     for (let i = 0; i < 100_000; i++) bottomless = [bottomless];
-    assert.throws(() => travel([bottomless]), unserializable);
+    assert.throws(() => strictTravel([bottomless]), unserializable);
   });
 });
 
@@ -140,12 +144,13 @@ describe('structured clone', () => {
   });
 
   test('an argument that looks like our own wrapping is an argument', () => {
-    const args = [{ args: [1], errors: [[0, { name: 'Error' }]] }];
+    const args = [{ args: [1], instead: [[{}, 'error', { name: 'Error' }]] }];
     assert.deepEqual(cloneTravel(args), args);
+    assert.deepEqual(cloneTravel([...args, new Error('x')])[0], args[0]);
   });
 
   test('what cannot be cloned is a TypeError', () => {
-    for (const value of [() => {}, Symbol('s'), { f() {} }, { get x() { throw new Error('x'); } }]) {
+    for (const value of [() => {}, Symbol('s'), { f() {} }, [new WeakMap()], { get x() { throw new Error('x'); } }]) {
       assert.throws(() => values.packClone([value]), unserializable);
     }
   });
@@ -161,8 +166,9 @@ describe('structured clone', () => {
     const sparse = [];
     sparse.length = CLONE === 2 ? 4e9 : 20_001; // JavaScriptCore writes holes one by one
     const wrong = [
-      1, 'x', null, {}, sparse, { args: 1, errors: [] }, { args: [], errors: [[0, {}]] }, { args: [1], errors: [[5, {}]] },
-      { args: [1], errors: [['length', {}]] }, { args: [1], errors: [null] }, { args: [1], errors: [[0, 7]] },
+      1, 'x', null, {}, sparse, { args: 1, instead: [] }, { args: [1], instead: [[1, 'error', {}]] }, { args: [1], instead: [null] },
+      { args: [1], instead: [[null, 'error', {}]] }, { args: [1], instead: [[{}, 'error', 7]] }, { args: [1], instead: [[{}, 'x', {}]] },
+      { args: [1], instead: [[{}, 'error', []]] }, { args: [1], instead: [[{}, 'url', 'no url']] }, { args: [1], instead: [[{}, 'url', {}]] },
     ];
     for (const value of wrong) assert.throws(() => values.decode(CLONE, v8.serialize(value)), protocol);
     for (const bytes of ['', 'ff', 'ff0f', 'deadbeef', 'ff0f41ffffffff0f']) {
@@ -172,7 +178,7 @@ describe('structured clone', () => {
 
   test('valid clones with any byte changed or cut off: a value or a protocol error', () => {
     const { body } = values.packClone([
-      { a: [1, 2.5, 'x'] }, new Map([[1, new Set([2n])]]), new Date(3), Buffer.from('abc'), new Error('e'),
+      { a: [1, 2.5, 'x'] }, new Map([[1, new Set([2n])]]), new Date(3), Buffer.from('abc'), { e: new Error('e', { cause: new Set([1]) }) }, new URL('http://a'),
     ]);
     for (let at = 0; at < body.length; at++) {
       for (const byte of [0, 1, 0x22, 0x41, 0x5c, 0x61, 0x6f, 0x7f, 0xff, body[at] ^ 1, body[at] ^ 0x80]) {

@@ -163,7 +163,7 @@ class Inbound {
     if (key !== this.#lastKey && !this.#recognize(key, head, correlation, body)) return;
     const { from, event, broadcast } = this.#lastReply;
     if (correlation !== 0 && this.#refuses) return this.#refuse(from, event, correlation);
-    const reply = correlation === 0 ? this.#lastReply : this.#createReply(from, event, broadcast, correlation);
+    const reply = correlation === 0 ? this.#lastReply : this.#createReply(from, event, broadcast, correlation, (head >> 3) & 3);
     if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
     this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', `nothing listens for '${event}' there`);
   }
@@ -222,17 +222,17 @@ class Inbound {
     }
   }
 
-  #createReply(from, event, broadcast, correlation) {
-    if (this.#lastAsker !== null) return this.#createServed(from, event, this.#lastAsker, correlation);
-    return createReply(from, event, broadcast, (values) => this.#messenger.reply(from, correlation, values));
+  #createReply(from, event, broadcast, correlation, encoding) {
+    if (this.#lastAsker !== null) return this.#createServed(from, event, this.#lastAsker, correlation, encoding);
+    return createReply(from, event, broadcast, (values) => this.#messenger.reply(from, correlation, values, encoding));
   }
 
   /** A Reply to a question whose handler may ask whether it is still waited for. */
-  #createServed(from, event, asker, correlation) {
+  #createServed(from, event, asker, correlation, encoding) {
     const context = new Context(from, event, false, this.#timeLeft());
     this.#contexts.open(asker, correlation, context);
     const reply = createReply(from, event, false, (values) => {
-      this.#messenger.reply(from, correlation, values);
+      this.#messenger.reply(from, correlation, values, encoding);
       this.#contexts.close(asker, correlation);
     });
     return giveContext(reply, context);

@@ -6,8 +6,8 @@ const { abortError, fromNative } = require('./errors.js');
 const { checkEvent, checkMethod } = require('./options.js');
 const { outcomeOf } = require('./reply.js');
 const { Targets } = require('./targets.js');
-const { needsPacking, pack, packClone, stringify } = require('./values.js');
-const { ENCODING, FORM, KIND, REFUSALS, RETRY } = require('./wire.js');
+const { FORMATS, isError, outlineOf, packClone, stringify } = require('./values.js');
+const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE } = require('./wire.js');
 
 /** No reply is wanted. */
 const NONE = -1;
@@ -16,6 +16,8 @@ class Messenger {
   #native;
   #calls;
   #advanced;
+  #needsPacking;
+  #pack;
   #send;
   #sendParts;
   #flush;
@@ -31,6 +33,7 @@ class Messenger {
     this.#targets = new Targets(native, (forget) => process.nextTick(forget));
     this.#calls = calls;
     this.#advanced = serialization === 'advanced';
+    ({ needsPacking: this.#needsPacking, pack: this.#pack } = FORMATS[serialization] ?? FORMATS.values);
     this.#send = functions.send;
     this.#sendParts = functions.sendParts;
     this.#flush = () => {
@@ -85,9 +88,14 @@ class Messenger {
     return this.#promise(KIND.ROSTER, this.#targets.method(after), [], timeout, undefined, ([, page, more]) => [page, more]);
   }
 
-  /** A reply to the request `correlation` of node `to`. */
-  reply(to, correlation, args) {
-    const refused = this.#transmit(KIND.REPLY, this.#targets.node(to, ''), correlation, args);
+  /**
+   * A reply to the request `correlation` of node `to`, whose question came in `encoding`. Throws ERR_UNSERIALIZABLE for
+   * values that cannot travel; an Error always does.
+   */
+  reply(to, correlation, args, encoding) {
+    const asClone = encoding > ENCODING.PACKED;
+    const send = (values) => this.#transmit(KIND.REPLY, this.#targets.node(to, ''), correlation, values, asClone);
+    const refused = args.length === 1 && isError(args[0]) ? sendError(send, args[0]) : send(args);
     if (refused >= 0) return;
     // Whoever waits is told why, at once.
     const { code, message } = this.#refusal(refused);
@@ -163,16 +171,16 @@ class Messenger {
   }
 
   /** Returns the correlation of a request, 0 for anything else that was sent, or minus what refused it. */
-  #transmit(kind, number, extra, args) {
-    const result = this.#encodeAndSend(kind, number, extra, args);
+  #transmit(kind, number, extra, args, asClone = this.#advanced) {
+    const result = this.#encodeAndSend(kind, number, extra, args, asClone);
     if (!this.#flushing) this.scheduleFlush();
     if (result < 0) return result;
     this.needDrain = (result & 1) === 1;
     return result >> 1;
   }
 
-  #encodeAndSend(kind, number, extra, args) {
-    if (this.#advanced) {
+  #encodeAndSend(kind, number, extra, args, asClone) {
+    if (asClone) {
       const { encoding, body } = packClone(args);
       return this.#send(kind | encoding << 8 | FORM.BYTES, number, extra, body);
     }
@@ -180,8 +188,8 @@ class Messenger {
       const result = this.#send(kind | FORM.STRING, number, extra, args[0]);
       if (result !== RETRY) return result;
     }
-    if (!needsPacking(args)) return this.#send(kind, number, extra, stringify(args));
-    const { text, parts } = pack(args);
+    if (!this.#needsPacking(args)) return this.#send(kind, number, extra, stringify(args));
+    const { text, parts } = this.#pack(args);
     return this.#sendParts(kind | ENCODING.PACKED << 8, number, extra, text, parts);
   }
 
@@ -196,6 +204,17 @@ function callbackOf(callback) {
     if (error === null) callback(...args);
     else callback(error);
   };
+}
+
+/** Sends a reply that is an Error; only the outline of one that is too much for a message, or for a structured clone. */
+function sendError(send, error) {
+  try {
+    const sent = send([error]);
+    if (sent !== -TOO_LARGE) return sent;
+  } catch {
+    // Whatever it is, whoever waits hears of it.
+  }
+  return send([outlineOf(error)]);
 }
 
 /** Gives an error of ours the stack of the call that it ends. */

@@ -29,7 +29,7 @@ const NODE = {
   maxConnectionAttempts: attempts,
   bridge: choice('auto', 'require'),
   replyTimeout: duration(0),
-  serialization: choice('json', 'advanced'),
+  serialization: choice('values', 'json', 'advanced'),
 };
 const LEAVE = { timeout: duration(0) };
 const CALL = { timeout: duration(0), signal: abortSignal };
@@ -72,7 +72,7 @@ function parseNodeOptions(args) {
     maxConnectionAttempts: options.maxConnectionAttempts ?? 5,
     bridge: options.bridge ?? (url === null ? 'auto' : 'require'),
     replyTimeout: options.replyTimeout ?? 30_000,
-    serialization: options.serialization ?? 'json',
+    serialization: options.serialization ?? 'values',
     maxMessage: options.maxMessage ?? LIMIT_DEFAULTS.maxMessage,
     maxPending: options.maxPending ?? LIMIT_DEFAULTS.maxPending,
     stallTimeout: options.stallTimeout ?? LIMIT_DEFAULTS.stallTimeout,

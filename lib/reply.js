@@ -3,6 +3,7 @@
 // What a listener gets as its last argument, and how a handler's outcome becomes a reply.
 
 const { rethrow } = require('./calls.js');
+const { asError } = require('./values.js');
 
 /**
  * A Reply: a function with from, event and broadcast. `send(args)` is called by the first call only, which returns
@@ -72,10 +73,6 @@ function answer(reply, value) {
 /** An error that nobody waits for is the process's uncaught exception, as that of any listener. */
 function fail(reply, error) {
   if (!reply(asError(error))) rethrow(error);
-}
-
-function asError(thrown) {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /**

@@ -4,15 +4,17 @@
 // what they mean is decided here and nowhere else.
 //
 //   0  JSON text of the array of arguments
-//   1  packed: JSON text beside the bytes of Buffers, typed arrays and Errors       values/packed.js
+//   1  packed: JSON text with tags, and beside it bytes, Errors and what is shared  values/packed.js
 //   2  structured clone as V8 writes it (Node.js, Deno)                              values/clone.js
 //   3  structured clone as JavaScriptCore writes it (Bun)                            values/clone.js
 
 const { protocolError, unserializable } = require('./errors.js');
 const { packClone, unpackClone } = require('./values/clone.js');
 const { quote } = require('./values/json.js');
-const { pack, unpack } = require('./values/packed.js');
-const { needsPacking } = require('./values/scan.js');
+const { isError } = require('./values/kinds.js');
+const { pack, packStrictly, unpack } = require('./values/packed.js');
+const { asError, outlineOf } = require('./values/remote-error.js');
+const { exceedsJson, needsPacking } = require('./values/scan.js');
 
 const JSON_TEXT = 0;
 const PACKED = 1;
@@ -25,7 +27,16 @@ const MAX_ARGS = 10_000;
 /** Up to here joining strings by hand beats JSON.stringify, whose price for the array alone is some 50 ns. */
 const SHORT = 4;
 
-/** Encoding 0. For arguments that `needsPacking` has passed; throws ERR_UNSERIALIZABLE. */
+/**
+ * What the settings of `serialization` that write text have apart: which arguments JSON alone does not carry, and how those
+ * are packed.
+ */
+const FORMATS = Object.freeze({
+  values: Object.freeze({ needsPacking: exceedsJson, pack: counted(pack) }),
+  json: Object.freeze({ needsPacking, pack: counted(packStrictly) }),
+});
+
+/** Encoding 0. For arguments that the format's `needsPacking` has passed; throws ERR_UNSERIALIZABLE. */
 function stringify(args) {
   const short = args.length <= SHORT && typeof args[0] !== 'object' ? joinPrimitives(args) : '';
   if (short !== '') return short;
@@ -94,18 +105,11 @@ function checkCount(args) {
   if (args.length > MAX_ARGS) throw unserializable(`More than ${MAX_ARGS} arguments: send them as one array`);
 }
 
-module.exports = {
-  needsPacking,
-  stringify,
-  pack(args) {
+function counted(write) {
+  return (args) => {
     checkCount(args);
-    return pack(args);
-  },
-  packClone(args) {
-    checkCount(args);
-    return packClone(args);
-  },
-  decode,
-  unpack,
-  unpackClone,
-};
+    return write(args);
+  };
+}
+
+module.exports = { FORMATS, asError, decode, isError, outlineOf, packClone: counted(packClone), stringify, unpack, unpackClone };

@@ -23,11 +23,14 @@ const NOTICE = Object.freeze({
   PEER: 10, CANCELLED: 11, DEPARTED: 12,
 });
 
+/** The number of ERR_TOO_LARGE among the refusals below. */
+const TOO_LARGE = 10;
+
 /** `send` returns minus one of these when it refuses; the text says it with the node's own numbers. */
 const REFUSALS = new Map([
   [8, ['ERR_CLOSED', () => 'the node has left the bus, or the bus was closed']],
   [9, ['ERR_QUEUE_FULL', ({ pending }) => `${pending} bytes are waiting already, and maxPending allows no more: wait for 'drain'`]],
-  [10, ['ERR_TOO_LARGE', ({ maxMessage }) => `the message exceeds maxMessage, ${maxMessage} bytes here and at the bridge`]],
+  [TOO_LARGE, ['ERR_TOO_LARGE', ({ maxMessage }) => `the message exceeds maxMessage, ${maxMessage} bytes here and at the bridge`]],
 ]);
 
-module.exports = { DISPATCH, ENCODING, FORM, KIND, NOTICE, REFUSALS, RETRY };
+module.exports = { DISPATCH, ENCODING, FORM, KIND, NOTICE, REFUSALS, RETRY, TOO_LARGE };

@@ -14,10 +14,14 @@ function join({ text, parts }) {
   return Buffer.concat([...padded, Buffer.from(text)]);
 }
 
-/** As one process sends and another receives. */
-function travel(args) {
-  if (!values.needsPacking(args)) return values.decode(JSON_TEXT, values.stringify(args));
-  return values.decode(PACKED, join(values.pack(args)));
+/** As one process sends with a setting that writes text, 'values' or 'json', and another receives. */
+function travel(args, { needsPacking, pack } = values.FORMATS.values) {
+  if (!needsPacking(args)) return values.decode(JSON_TEXT, values.stringify(args));
+  return values.decode(PACKED, join(pack(args)));
+}
+
+function strictTravel(args) {
+  return travel(args, values.FORMATS.json);
 }
 
 function cloneTravel(args) {
@@ -48,4 +52,4 @@ function valueOrProtocolError(encoding, body) {
 const unserializable = { name: 'TypeError', code: 'ERR_UNSERIALIZABLE' };
 const protocol = { name: 'BusybodyError', code: 'ERR_PROTOCOL' };
 
-module.exports = { CLONE, JSON_TEXT, PACKED, cloneTravel, join, packedBody, protocol, travel, unserializable, valueOrProtocolError };
+module.exports = { CLONE, JSON_TEXT, PACKED, cloneTravel, join, packedBody, protocol, strictTravel, travel, unserializable, valueOrProtocolError };

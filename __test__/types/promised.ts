@@ -31,6 +31,7 @@ export function nodes(): Node[] {
   return [
     createNode(), createNode('id'), createNode(9003), createNode('id', 9003), createNode(9003, 'id'),
     createNode('id', 9003, callback), createNode('id', callback), createNode(9003, callback, 'id'),
+    createNode({ serialization: 'values' }), createNode({ serialization: 'json' }),
     createNode('unix:///run/app.sock'), createNode(options), createNode(options, callback), createNode({ url: address }),
     new Node(), new Node('id', callback), new Node('id', 9003, callback), new Node(options),
   ];

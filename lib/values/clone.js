@@ -1,11 +1,13 @@
 'use strict';
 
-// Encodings 2 and 3: the engine's own structured clone, for Map, Set, Date, BigInt and cycles.
+// Encodings 2 and 3: the engine's own structured clone. What it would make something else of, Errors and URLs, is described
+// beside it; what it would silently make nothing of is refused.
 
 const v8 = require('node:v8');
 const { BusybodyError, protocolError, unserializable } = require('../errors.js');
-const { describeError, reviveError } = require('./remote-error.js');
-const { isError } = require('./scan.js');
+const { CloneReader } = require('./clone-reader.js');
+const { CloneWriter } = require('./clone-writer.js');
+const { exceedsJson } = require('./scan.js');
 
 const ENGINES = new Map([[2, 'V8 (Node.js, Deno)'], [3, 'JavaScriptCore (Bun)']]);
 
@@ -13,12 +15,13 @@ const ENGINES = new Map([[2, 'V8 (Node.js, Deno)'], [3, 'JavaScriptCore (Bun)']]
 const OURS = process.versions.bun ? 3 : 2;
 
 /**
- * The body is the array of arguments, or `{ args, errors: [[index, description], …] }` when there are Errors among them:
- * a structured clone forgets their code, their class and, elsewhere than in V8, their stack.
+ * The body is the array of arguments, or `{ args, instead: [[object, kind, description], …] }`: wherever one of those very
+ * objects is, the value that is described stands. Throws ERR_UNSERIALIZABLE.
  */
 function packClone(args) {
+  const body = exceedsJson(args) ? new CloneWriter().write(args) : args;
   try {
-    return { encoding: OURS, body: v8.serialize(args.some(isError) ? describeErrors(args) : args) };
+    return { encoding: OURS, body: v8.serialize(body) };
   } catch (cause) {
     throw unserializable(`An argument cannot be cloned: ${cause?.message}`, cause);
   }
@@ -34,34 +37,14 @@ function unpackClone(encoding, body) {
     throw protocolError(`A message that is no structured clone: ${cause?.message}`, cause);
   }
   if (Array.isArray(value)) return value;
-  if (Array.isArray(value?.args) && Array.isArray(value.errors)) return reviveErrors(value);
+  if (Array.isArray(value?.args) && Array.isArray(value.instead)) return new CloneReader(value.instead).read(value.args);
   throw protocolError('A structured clone that is not an array of arguments');
-}
-
-function describeErrors(args) {
-  const errors = [];
-  const rest = args.map((value, index) => {
-    if (!isError(value)) return value;
-    errors.push([index, describeError(value)]);
-    return undefined;
-  });
-  return { args: rest, errors };
-}
-
-function reviveErrors({ args, errors }) {
-  if (errors.length > args.length) throw protocolError('A structured clone with more errors than arguments');
-  for (const entry of errors) {
-    const [index, description] = Array.isArray(entry) ? entry : [];
-    if (!Number.isInteger(index) || !Object.hasOwn(args, index)) throw protocolError('A structured clone with a stray error');
-    args[index] = reviveError(description);
-  }
-  return args;
 }
 
 function foreign(encoding) {
   const [theirs, ours] = [ENGINES.get(encoding), ENGINES.get(OURS)];
   return new BusybodyError('ERR_UNSERIALIZABLE',
-    `The message is a structured clone by ${theirs}, which ${ours} cannot read: between them use serialization 'json'`);
+    `The message is a structured clone by ${theirs}, which ${ours} cannot read: between them leave serialization at 'values'`);
 }
 
 module.exports = { packClone, unpackClone };

@@ -4,6 +4,7 @@
 // careful: it only costs the slower way.
 
 const { types } = require('node:util');
+const { KIND, isError, isOrdinary, kindOf } = require('./kinds.js');
 
 /** Levels a scan goes down, deeper than data are and shallower than a stack. A cycle ends here too. */
 const MAX_DEPTH = 64;
@@ -11,7 +12,12 @@ const MAX_DEPTH = 64;
 /** Objects and arrays a scan visits: arrays shared by arrays, forty levels deep, would take it hours. */
 const MAX_VISITS = 1 << 20;
 
+/** Up to so many objects, one that stands in two places is found by comparing each with all; beyond, a Set is faster. */
+const FEW = 16;
+
 let visitsLeft = 0;
+
+// ---- 'json' ---------------------------------------------------------------------------------------------------------
 
 /** Whether bytes, an Error, a toJSON of unknown result, or too much to tell is anywhere in the arguments. */
 function needsPacking(args) {
@@ -21,18 +27,6 @@ function needsPacking(args) {
     if (typeof value === 'object' ? value !== null && hides(value) : typeof value === 'function') return true;
   }
   return false;
-}
-
-/** Whether a value is small, shallow and JSON alone: fit to travel as a detail of something else. */
-function isPlain(value) {
-  if (typeof value !== 'object' || value === null) return typeof value !== 'function';
-  visitsLeft = 256;
-  return !scan(value, MAX_DEPTH - 4);
-}
-
-function isError(value) {
-  // instanceof for DOMException and subclasses by prototype, the other for errors of other vm contexts.
-  return value instanceof Error || types.isNativeError(value);
 }
 
 function hides(value) {
@@ -74,4 +68,94 @@ function isSpecial(value) {
   return value.toJSON !== undefined && value.toJSON !== Date.prototype.toJSON;
 }
 
-module.exports = { isError, isPlain, needsPacking };
+// ---- 'values' -------------------------------------------------------------------------------------------------------
+
+/** Prototypes of classes whose objects travel as their own properties. */
+const dataPrototypes = new WeakSet();
+
+/** The objects met so far: a few in an array, more in a Set. */
+const few = new Array(FEW).fill(null);
+let met = 0;
+let many = null;
+
+/** Whether anything in the arguments would arrive as something else if JSON alone carried it, or may. */
+function exceedsJson(args) {
+  try {
+    for (let i = 0; i < args.length; i++) {
+      const value = args[i];
+      if (typeof value === 'string') continue;
+      if (typeof value === 'object' ? value !== null && exceeds(value, 0) : isUnusual(value)) return true;
+    }
+    return false;
+  } catch {
+    return true; // a getter or a proxy that throws: the slow way meets it again, and says so
+  } finally {
+    forget();
+  }
+}
+
+function exceeds(value, depth) {
+  if (depth > MAX_DEPTH || isKnown(value)) return true;
+  if (Array.isArray(value)) return arrayExceeds(value, depth + 1);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return instanceExceeds(value, prototype, depth);
+  // for-in reads inherited keys as well, which JSON does not: twice as fast as Object.keys, and only more careful.
+  for (const key in value) {
+    const item = value[key];
+    if (typeof item === 'string') continue;
+    if (typeof item === 'object' ? item !== null && exceeds(item, depth + 1) : isUnusual(item)) return true;
+  }
+  return false;
+}
+
+function arrayExceeds(array, depth) {
+  for (let i = 0; i < array.length; i++) {
+    const item = array[i];
+    if (typeof item === 'string') continue;
+    if (typeof item === 'object' ? item !== null && exceeds(item, depth) : isUnusual(item)) return true;
+  }
+  return false;
+}
+
+function instanceExceeds(value, prototype, depth) {
+  if (value.toJSON !== undefined) return true;
+  if (!dataPrototypes.has(prototype)) {
+    if (kindOf(value) !== KIND.DATA) return true;
+    if (isOrdinary(prototype)) dataPrototypes.add(prototype);
+  }
+  let empty = true;
+  for (const key in value) {
+    const item = value[key];
+    empty = empty && !Object.hasOwn(value, key); // what a prototype has to show is not written
+    if (typeof item === 'string') continue;
+    if (typeof item === 'object' ? item !== null && exceeds(item, depth + 1) : isUnusual(item)) return true;
+  }
+  return empty;
+}
+
+/** Of values that are neither objects nor strings: what JSON writes as something else, or not at all. */
+function isUnusual(value) {
+  if (typeof value === 'number') return value === 0 ? 1 / value < 0 : value - value !== 0;
+  return typeof value !== 'boolean';
+}
+
+/** Whether an object was met before; from now on it was. */
+function isKnown(value) {
+  if (met < FEW) {
+    for (let i = 0; i < met; i++) if (few[i] === value) return true;
+    few[met++] = value;
+    return false;
+  }
+  many ??= new Set(few);
+  const { size } = many;
+  return many.add(value).size === size;
+}
+
+/** Lets go of the objects that were met. */
+function forget() {
+  for (let i = 0; i < met; i++) few[i] = null;
+  met = 0;
+  many = null;
+}
+
+module.exports = { exceedsJson, needsPacking };

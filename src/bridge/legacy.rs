@@ -166,7 +166,7 @@ fn plain_json(encoding: Encoding, body: &[u8], max: usize) -> Result<Vec<u8>> {
         Encoding::Packed => json_from_packed(body, max),
         Encoding::CloneV8 | Encoding::CloneJsc => Err(crate::error::Error::new(
             Code::Unserializable,
-            "the receiver speaks the original's wire, which carries JSON only: send with serialization 'json'",
+            "the receiver speaks the original's wire, which carries JSON only: leave serialization at 'values'",
         )),
     }
 }

@@ -10,6 +10,7 @@
 mod decode;
 mod encode;
 mod packed;
+mod tags;
 mod text;
 
 pub use decode::LegacyDecoder;
