@@ -28,6 +28,15 @@ test('forgotten nodes: one warning, they leave the bus, and the process ends', L
   assert.deepEqual(await left.reached(3), ['a', 'b', 'c'].map((id) => [id, 'left']));
 });
 
+test('of forgotten nodes nothing stays in memory', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const child = run(t, 'many nodes', bus.address);
+  const { grown } = await child.next('grown');
+  // A node that stays takes 3.5 KiB.
+  assert.ok(grown < 1024, `${grown} bytes of heap for each forgotten node`);
+  await ends(child);
+});
+
 test('what a forgotten node had published arrives', LIMIT, async (t) => {
   const bus = await openBus(t);
   const notes = collect(await bus.node('ann'), 'note');

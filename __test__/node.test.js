@@ -6,9 +6,10 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const { EventEmitter, once } = require('node:events');
 const { Node, createNode } = require('..');
-const { Bus, LIMIT, barrier, openBus } = require('./support/bus');
+const { Bus, LIMIT, announced, barrier, openBus } = require('./support/bus');
 const { answer, collect, spy } = require('./support/watch');
 const { startPeer } = require('./support/child');
+const { tap } = require('./support/proxy');
 
 test('createNode(options, callback): callback and ready tell the first connection', LIMIT, async (t) => {
   const bus = await openBus(t);
@@ -227,6 +228,46 @@ test("leave(true) leaves at once, with 'leave.force'", LIMIT, async (t) => {
   await settled;
   assert.equal(forced.values.length, 1);
 });
+
+for (const unsent of ['a question', 'more than the link takes', 'nothing, and no welcome yet']) {
+  test(`leave(true) with something unsent is a goodbye, not a death: ${unsent}`, LIMIT, async (t) => {
+    const bus = await openBus(t, { resumeTimeout: 600_000 });
+    const wire = await tap(t, bus);
+    const eve = await bus.node('eve');
+    const left = collect(eve, 'node:leave', ({ id }, reason) => [id, reason]);
+    const joined = collect(eve, 'node:join', ({ id }) => id);
+    await announced(eve);
+    if (unsent === 'nothing, and no welcome yet') {
+      const ann = bus.dial('ann');
+      await joined.reached(1);
+      ann.leave(true);
+      return assert.deepEqual(await left.reached(1), [['ann', 'left']]);
+    }
+    const ann = await bus.node('ann', { path: wire.path, url: undefined });
+    ann.handle('hello', () => new Promise(() => {}));
+    const asked = once(ann, 'hello');
+    const waits = assert.rejects(eve.request('ann:hello'), { code: 'ERR_NODE_LEFT' });
+    await asked;
+    if (unsent === 'more than the link takes') {
+      wire.pause();
+      for (let n = 0; n < 30; n += 1) ann.publish('eve:bulk', Buffer.alloc(1_000_000));
+      // They are written at the end of the tick, as far as the socket takes them.
+      await new Promise(setImmediate);
+    }
+    const told = collect(ann, 'undeliverable');
+    const question = ann.request('eve:barrier');
+    await Promise.all([ann.leave(true), assert.rejects(question, { code: 'ERR_CLOSED' })]);
+    assert.equal(ann.needDrain, false);
+    wire.resume();
+    assert.deepEqual(await left.reached(1), [['ann', 'left']]);
+    await waits;
+    if (unsent === 'more than the link takes') assert.ok(told.values.length > 0);
+    // Whoever has its id next is somebody else.
+    const next = await bus.node('ann');
+    assert.equal(await eve.request('ann:barrier'), 'passed');
+    await next.leave();
+  });
+}
 
 test('after leave() nothing can be sent: ERR_CLOSED, never silence', LIMIT, async (t) => {
   const bus = await openBus(t);

@@ -92,11 +92,11 @@ class Farewell {
 
   #end() {
     clearTimeout(this.#patience);
-    const { native, end } = this.#estate;
+    const { release, keeper } = this.#estate;
     // The link must not be taken from under the call that brings the notice.
     setImmediate(() => {
-      native.close('the node was forgotten');
-      end();
+      release('the node was forgotten');
+      keeper.stop();
     });
   }
 }
@@ -122,7 +122,7 @@ function warn(id) {
 
 /**
  * Ends `node` well should it be forgotten before its tie has ended. Nothing in `estate` may lead to the node:
- * { id, native, functions, tie, end() }, where `end` frees what JavaScript holds for it.
+ * { id, native, functions, tie, keeper, release(text) }, where `release` is what ends every node.
  */
 function watch(node, estate) {
   forgotten.register(node, estate, estate.tie);

@@ -43,6 +43,7 @@ class Node extends EventEmitter {
   #holdsBack = false;
   #leaving;
   #lastWords;
+  #estate;
 
   constructor(...args) {
     super();
@@ -68,7 +69,8 @@ class Node extends EventEmitter {
     this.#lastWords = this.#native.flushBlocking.bind(this.#native);
     this.#keeper.start();
     rememberLastWords(this.#lastWords);
-    watch(this, estateOf(options.id, this.#native, functions, this.#tie, this.#keeper, this.#lastWords));
+    this.#estate = estateOf(options.id, this.#native, functions, this.#tie, this.#keeper, this.#lastWords);
+    watch(this, this.#estate);
     this.#connection.start();
   }
 
@@ -388,11 +390,10 @@ class Node extends EventEmitter {
     if (flush) this.#flush();
     this.#calls.settleAll(error);
     this.#contexts.departed(() => true, 'ERR_CLOSED');
-    this.#native.close(error.message);
+    this.#estate.release(error.message);
     this.#inbound.end();
-    this.#tie.end();
+    this.#messenger.needDrain = false;
     const handedOver = this.#connection.end();
-    forgetLastWords(this.#lastWords);
     this.#ready.settle(error);
     handedOver.then(() => {
       this.#keeper.stop();
@@ -405,13 +406,15 @@ class Node extends EventEmitter {
   };
 }
 
-/** What is to be ended for a node that was forgotten; it must not lead to the node. */
+/** What is left of a node that was forgotten; it must not lead to the node. `release(text)` ends any node. */
 function estateOf(id, handle, functions, tie, keeper, lastWords) {
-  const end = () => {
+  const release = (text) => {
+    handle.close(text);
+    // Until then the tie takes what the native side has to say.
+    tie.end();
     forgetLastWords(lastWords);
-    keeper.stop();
   };
-  return { id, native: handle, functions, tie, end };
+  return { id, native: handle, functions, tie, keeper, release };
 }
 
 function closedError(reason) {

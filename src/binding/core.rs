@@ -45,6 +45,8 @@ pub struct Core {
     busy: Cell<bool>,
     /// Whether the process is about to end: no tick comes any more that would write what is sent.
     ending: Cell<bool>,
+    /// Itself, from its end until the bridge has heard its goodbye: nobody else may refer to it any more.
+    goodbye: RefCell<Option<Rc<Self>>>,
     pub dispatch: Dispatch,
     /// How long the sender of what is being delivered goes on waiting.
     pub time_left: Cell<TimeLeft>,
@@ -60,6 +62,7 @@ impl Core {
             connected: Cell::new(false),
             busy: Cell::new(false),
             ending: Cell::new(false),
+            goodbye: RefCell::default(),
             dispatch,
             time_left: Cell::default(),
             start: Instant::now(),
@@ -118,11 +121,55 @@ impl Core {
         self.write_with(|link, slices| link.write(slices), FLUSH_LEN);
     }
 
-    /// Says goodbye if that is possible at once, and lets go of the link.
-    pub fn leave_at_once(&self) {
-        self.client.borrow_mut().leave_at_once();
+    /// The end of this node. Its goodbye goes out at once, or, when the link is full, as soon as there is room. The link
+    /// stays until the bridge closes it: closed before, with something unread, it might take the goodbye with it.
+    pub fn close(self: &Rc<Self>, text: &str) {
+        self.client.borrow_mut().close(text);
+        if !self.connected.get() || !self.client.borrow().says_goodbye() || self.entrust_goodbye() {
+            return self.detach();
+        }
         self.flush();
+        self.goodbye.replace(Some(self.clone()));
+    }
+
+    /// Whether only its goodbye is left of this node: the link being ready is then no news for JavaScript.
+    pub fn says_goodbye(&self) -> bool {
+        self.goodbye.borrow().is_some()
+    }
+
+    /// The link is ready, and the goodbye not heard yet.
+    pub fn go_on_with_goodbye(&self) {
+        if self.discard_input().is_err() {
+            return self.end_goodbye();
+        }
+        self.flush();
+    }
+
+    /// Lets go of the link, said or not.
+    pub fn end_goodbye(&self) {
         self.detach();
+        drop(self.goodbye.take());
+    }
+
+    /// Leaves the last bytes of this node to its link, if that writes them by itself.
+    fn entrust_goodbye(&self) -> bool {
+        let mut client = self.client.borrow_mut();
+        loop {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = client.transmit(&mut slices);
+            let taken = self.link.borrow_mut().as_deref_mut().is_some_and(|link| link.entrust(&slices[..count]));
+            if !taken || count == 0 {
+                return taken;
+            }
+            let len = slices[..count].iter().map(|slice| slice.len()).sum();
+            client.written(len);
+        }
+    }
+
+    /// Nobody wants what still comes.
+    fn discard_input(&self) -> Result<()> {
+        while self.read()?.is_some() {}
+        Ok(())
     }
 
     /// Writes what was sent, if it may not wait for the tick's end.

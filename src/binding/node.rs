@@ -215,11 +215,10 @@ impl NativeNode {
         self.core.deliver_events();
     }
 
-    /// Ends the link for good: all requests fail, and what did not arrive is told.
+    /// Ends this node: it says goodbye, all requests fail, and what did not arrive is told.
     #[napi]
     pub fn close(&self, text: String) {
-        self.core.leave_at_once();
-        self.core.client.borrow_mut().close(&text);
+        self.core.close(&text);
         self.core.deliver_events();
     }
 
@@ -285,6 +284,11 @@ unsafe fn loop_link(
 impl Turn {
     /// Enters JavaScript: microtasks and ticks run when it returns.
     fn call(&self) {
+        if let Some(core) = self.core.upgrade()
+            && core.says_goodbye()
+        {
+            return core.go_on_with_goodbye();
+        }
         let (mut scope, mut function, mut this, mut result) =
             (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: on the environment's thread, outside of any JavaScript; open and close are paired.
@@ -336,6 +340,8 @@ impl Turn {
 unsafe extern "C" fn environment_ends(_handle: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     let turn = unsafe { &*data.cast::<Turn>().cast_const() };
     if let Some(core) = turn.core.upgrade() {
-        core.leave_at_once();
+        core.flush();
+        core.close("its environment ended");
+        core.end_goodbye();
     }
 }

@@ -50,7 +50,7 @@ impl Router {
             let seq = self.members[sender.place as usize].last_seq;
             let Member { session, ref info, .. } = self.members[receiver.place as usize];
             let (code, node) = (Code::NodeLeft, info.id.clone());
-            self.tell_gone(sender, Gone { seq, code, delivered_only: false, session, node });
+            self.tell_gone(sender, Gone { seq, code, delivered_only: false, session, node, missed: Vec::new() });
         }
     }
 

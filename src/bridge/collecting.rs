@@ -252,6 +252,21 @@ impl Router {
         }
     }
 
+    /// `reader` is gone: takes what waits for it, whole or not.
+    pub(super) fn take_collected(&mut self, sender: MemberKey, reader: Reader) -> Vec<InFlight> {
+        let Some(collector) = &mut self.members[sender.place as usize].collector else { return Vec::new() };
+        let queue = collector.queues.remove(&reader).unwrap_or_default();
+        let whole = queue.iter().filter_map(|waiting| match &waiting.body {
+            Content::Whole(body) => Some(charge(body.len() as u64)),
+            _ => None,
+        });
+        collector.bytes -= whole.sum::<u64>();
+        for event in queue.iter().filter_map(|waiting| waiting.event) {
+            self.symbols.release(event);
+        }
+        queue.into_iter().map(|waiting| waiting.in_flight).collect()
+    }
+
     /// The sender's link is lost: what had not come to its reader yet it says again, or it is gone.
     pub(super) fn forget_collector(&mut self, sender: MemberKey) {
         let Some(collector) = &mut self.members[sender.place as usize].collector else { return };

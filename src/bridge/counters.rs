@@ -43,8 +43,13 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// One more.
     pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, count: u64) {
         // Only the bridge's thread counts, so load and store need no lock between them; others only read.
-        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }
 
     /// The value now.

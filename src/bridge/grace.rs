@@ -303,7 +303,10 @@ impl Router {
         for sender in senders.into_iter().filter(|&sender| self.is_member(sender)).collect::<Vec<_>>() {
             self.counters.undeliverable.increment();
             let seq = self.members[sender.place as usize].last_seq;
-            self.tell_gone(sender, Gone { seq, code, delivered_only: false, session: 0, node: node.clone() });
+            self.tell_gone(
+                sender,
+                Gone { seq, code, delivered_only: false, session: 0, node: node.clone(), missed: Vec::new() },
+            );
         }
         for ((watcher, _), watch) in watchers {
             self.tell_watcher_gone(watcher, watch);

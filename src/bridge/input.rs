@@ -217,7 +217,10 @@ impl Router {
             (kind::SKIP, None) => {
                 self.note_kept_back(symbol, member);
                 let code = Code::NodeLeft;
-                self.tell_gone(member, Gone { seq, code, delivered_only: false, session: 0, node: id.to_owned() });
+                self.tell_gone(
+                    member,
+                    Gone { seq, code, delivered_only: false, session: 0, node: id.to_owned(), missed: Vec::new() },
+                );
             }
             _ => {}
         }

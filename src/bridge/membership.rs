@@ -3,11 +3,10 @@
 use rustc_hash::FxHashSet;
 
 use super::host::Event;
-use super::link::{Link, LinkKey, Peer, Wire};
+use super::link::{LinkKey, Peer, Wire};
 use super::member::{Departure, Member, MemberKey, NodeInfo};
 use super::registry::{Change, Registration};
 use super::router::Router;
-use super::settling::InFlight;
 use super::symbols::Symbol;
 use crate::error::{Code, Error, Result};
 use crate::wire::control::Gone;
@@ -94,7 +93,8 @@ impl Router {
         self.changes.push(Change::Joined(link, registration));
     }
 
-    /// Takes a node off the bus. Whoever sent it something that it may not have got is told.
+    /// The end of a node, whatever led to it: it is untied from all tables, and whoever sent it something that it may not
+    /// have got, or waits for something of it, is told.
     pub(super) fn remove_member(&mut self, key: MemberKey, departure: Departure) {
         // What was acknowledged before it went did reach it.
         self.tell_settled();
@@ -108,20 +108,17 @@ impl Router {
         self.by_id.remove(&member.id);
         self.by_name.remove(&**self.symbols.name(member.id));
         self.interests.forget(key);
-        let mut senders = std::mem::take(&mut member.askers);
-        senders.extend(member.owed.senders());
-        if let Some(link) = member.link {
-            self.links[link.0 as usize].member = None;
-            self.abandon_link(link, &mut senders);
-        }
         // Whoever has its id next may hear nothing before what these say first.
         for keeper in member.owed.keepers().filter(|&keeper| self.keeps(keeper)).collect::<Vec<_>>() {
             self.note_kept_back(member.id, keeper);
         }
-        for share in std::mem::take(&mut member.owed).into_shares() {
-            self.settlements.frame(InFlight::Share(share));
+        let lost = self.take_undelivered(&mut member);
+        if let Some(link) = member.link {
+            self.links[link.0 as usize].member = None;
+            self.abandon_relays(link);
         }
-        self.tell_of_departure(&member, departure, senders);
+        let told = self.tell_undelivered(&member, departure, lost);
+        self.tell_of_departure(&member, departure, &told);
         self.symbols.release(member.id);
     }
 
@@ -131,21 +128,18 @@ impl Router {
         }
     }
 
-    fn tell_of_departure(&mut self, member: &Member, departure: Departure, senders: FxHashSet<MemberKey>) {
-        let (code, session) = (Code::NodeLeft, member.session);
-        let gone = |seq| Gone { seq, code, delivered_only: false, session, node: member.info.id.clone() };
-        let told: FxHashSet<MemberKey> = senders.into_iter().filter(|&sender| self.is_member(sender)).collect();
-        for &sender in &told {
-            let seq = self.members[sender.place as usize].last_seq;
-            self.tell_gone(sender, gone(seq));
-        }
+    fn tell_of_departure(&mut self, member: &Member, departure: Departure, told: &FxHashSet<MemberKey>) {
+        let gone = || {
+            let (session, node) = (member.session, member.info.id.clone());
+            Gone { delivered_only: false, ..Gone::of_begun(session, node) }
+        };
         for &reader in &member.unfinished {
-            self.tell_gone(reader, gone(0));
+            self.tell_gone(reader, gone());
         }
         // Who may be at work on a question of its.
         for asked in self.asked_by(member.key) {
             if !told.contains(&asked) && !member.unfinished.contains(&asked) {
-                self.tell_gone(asked, gone(0));
+                self.tell_gone(asked, gone());
             }
         }
         self.announce_leave(&member.registration(), departure);
@@ -168,23 +162,10 @@ impl Router {
         self.changes.push(Change::Gone(info.id.clone()));
     }
 
-    /// What the link's node will never acknowledge is settled, or its sender among those to be told; what it had begun to
-    /// say is taken back.
-    fn abandon_link(&mut self, link: LinkKey, senders: &mut FxHashSet<MemberKey>) {
-        let Link { wire, .. } = &mut self.links[link.0 as usize];
-        let native = match wire {
-            Wire::Native(native) => native,
-            Wire::Legacy(legacy) => return legacy.abandon().for_each(|frame| self.settlements.frame(frame)),
-            Wire::Undecided(_) => return,
-        };
-        let relays = std::mem::take(&mut native.relays);
-        for frame in native.abandon() {
-            match frame {
-                InFlight::Message(watched) if self.keeps(watched.sender) => drop(senders.insert(watched.sender)),
-                frame => self.settlements.frame(frame),
-            }
-        }
-        for (_, relay) in relays {
+    /// What the link's node had begun to say is taken back.
+    fn abandon_relays(&mut self, link: LinkKey) {
+        let Wire::Native(native) = &mut self.links[link.0 as usize].wire else { return };
+        for relay in std::mem::take(&mut native.relays).into_values() {
             self.abort_relay(relay);
         }
     }

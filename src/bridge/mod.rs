@@ -26,6 +26,7 @@ pub mod server;
 mod settling;
 mod sharing;
 mod symbols;
+mod undelivered;
 mod watching;
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub enum Own {
     Gone(Gone),
     /// A node waits for an answer.
     Watch(Watch),
+    /// A node will not say the rest of what it had begun.
+    Unheard(Watch),
 }
 
 impl Own {
@@ -30,7 +32,8 @@ impl Own {
     pub fn weight(&self) -> u64 {
         match self {
             Self::Routed { body, .. } => charge(body.len() as u64),
-            Self::Gone(Gone { node, .. }) | Self::Watch(Watch { node, .. }) => charge(node.len() as u64),
+            Self::Gone(gone) => gone.weight(),
+            Self::Watch(Watch { node, .. }) | Self::Unheard(Watch { node, .. }) => charge(node.len() as u64),
         }
     }
 
@@ -85,7 +88,7 @@ impl Router {
                 legacy.push_from_bridge(&head, &body, out.tail(&mut self.spares));
             }
             // It keeps nothing that others could wait for.
-            (Wire::Legacy(_), Own::Watch(_)) => {}
+            (Wire::Legacy(_), Own::Watch(_) | Own::Unheard(_)) => {}
             (Wire::Legacy(legacy), Own::Gone(gone)) => legacy.push_gone(&gone.node, out.tail(&mut self.spares)),
             (Wire::Undecided(_), _) => {}
         }
@@ -98,6 +101,7 @@ impl Router {
         match &own {
             Own::Gone(gone) => gone.encode(state.out.tail(&mut self.spares)),
             Own::Watch(watch) => watch.encode(kind::WATCH, state.out.tail(&mut self.spares)),
+            Own::Unheard(unheard) => unheard.encode(kind::UNHEARD, state.out.tail(&mut self.spares)),
             Own::Routed { head, event, body } => {
                 let event = event.as_deref().map(|event| self.symbols.acquire(event));
                 let (head, bytes) = (*head, body.clone());

@@ -37,7 +37,7 @@ pub struct Relay {
 /// One receiver of chunks.
 #[derive(Clone, Copy, Debug)]
 pub struct Leg {
-    receiver: MemberKey,
+    pub receiver: MemberKey,
     /// The link that got the opening: on another one, the rest would make no sense.
     serial: u64,
     /// The message's number there.
@@ -208,7 +208,8 @@ impl Router {
         for &reader in &readers {
             if let Reader::Legacy(receiver) = reader {
                 self.counters.delivered.increment();
-                self.note_asker(sender, receiver, head);
+                // Whoever is gone before it has all is no secret to the sender.
+                self.members[receiver.place as usize].askers.insert(sender);
             }
             self.begin_collecting(sender, reader, (*head, event), stream, relay.fate.in_flight());
         }
@@ -282,13 +283,9 @@ impl Router {
                     self.hold_if_full(sender, link);
                     true
                 }
-                // It got the beginning on a link that is gone. Whoever is gone itself, the sender was told of.
+                // It got the beginning on a link that is gone. Of those who are gone themselves, no leg is left.
                 None => {
-                    if self.is_member(leg.receiver) {
-                        self.owe(sender, leg.receiver, 0, fate.in_flight());
-                    } else if let Fate::Shared(_) = fate {
-                        self.settlements.frame(fate.in_flight());
-                    }
+                    self.owe(sender, leg.receiver, 0, fate.in_flight());
                     false
                 }
             }

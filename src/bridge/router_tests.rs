@@ -2,6 +2,7 @@
 
 mod bus;
 mod cancelling;
+mod ending;
 mod flow;
 mod forging;
 mod joining;

@@ -22,7 +22,10 @@ impl Router {
     /// Whoever was watched is not there.
     pub(super) fn tell_watcher_gone(&mut self, watcher: MemberKey, watch: Watch) {
         let Watch { seq, session, node, .. } = watch;
-        self.tell_gone(watcher, Gone { seq, code: Code::NodeLeft, delivered_only: false, session, node });
+        self.tell_gone(
+            watcher,
+            Gone { seq, code: Code::NodeLeft, delivered_only: false, session, node, missed: Vec::new() },
+        );
     }
 
     /// `watcher` is told when `key`, of whom it waits for something, is gone, or is somebody else by now.
@@ -36,24 +39,35 @@ impl Router {
         let asked = &self.members[key.place as usize];
         let (code, node) = (Code::NodeLeft, watch.node);
         if watch.session != 0 && watch.session != asked.session {
-            self.tell_gone(watcher, Gone { seq: 0, code, delivered_only: true, session: watch.session, node });
+            self.tell_gone(watcher, Gone::of_begun(watch.session, node));
+        } else if watch.session != 0 && watch.oldest != 0 {
+            // Only it knows whether it will say that again.
+            self.tell(key, Own::Watch(Watch { seq: 0, ..asks }));
         } else if asked.fresh && !fresh {
-            self.tell_gone(watcher, Gone { seq: watch.seq, code, delivered_only: true, session: 0, node });
+            self.tell_gone(
+                watcher,
+                Gone { seq: watch.seq, code, delivered_only: true, session: 0, node, missed: Vec::new() },
+            );
         } else if watch.oldest != 0 && self.keeps(key) {
             // Both have been elsewhere, perhaps not at the same time: only it knows whether it was asked.
             self.tell(key, Own::Watch(asks));
         }
     }
 
-    /// `asked` was never asked what somebody waits for: that was somebody else, who had its id.
+    /// `asked` was never asked what somebody waits for: that was somebody else, who had its id. Or, with 0, it will not end
+    /// what it had begun to say.
     pub(super) fn handle_unheard(&mut self, asked: MemberKey, unheard: &Watch) {
         let asker = self.symbols.find(&unheard.node).and_then(|id| self.find_member(id));
-        let Member { askers, info, .. } = &self.members[asked.place as usize];
+        let Member { askers, info, session, .. } = &self.members[asked.place as usize];
+        let session = *session;
         let waits =
             |key: &MemberKey| askers.contains(key) && self.members[key.place as usize].session == unheard.session;
         if let Some(asker) = asker.filter(waits) {
             let (seq, code, node) = (unheard.seq, Code::NodeLeft, info.id.clone());
-            self.tell_gone(asker, Gone { seq, code, delivered_only: true, session: 0, node });
+            if seq == 0 {
+                return self.tell(asker, Own::Unheard(Watch { seq, oldest: unheard.oldest, session, node }));
+            }
+            self.tell_gone(asker, Gone { seq, code, delivered_only: true, session: 0, node, missed: Vec::new() });
         }
     }
 }

@@ -107,6 +107,8 @@ pub struct Client {
     pub(super) pool: Pool,
     /// Memory that is shared with other nodes, where there is any.
     pub(super) lane: Option<Box<dyn Lane>>,
+    /// Broadcasts that are not settled, and of which it was told that a session of some node missed them.
+    pub(super) missed: BTreeSet<(u64, u64)>,
     pub(super) unsettled: u64,
     /// Destinations to which too much is not settled.
     pub(super) full: usize,
@@ -121,6 +123,8 @@ pub struct Client {
     /// Whether nothing is kept back.
     pub(super) hurries: bool,
     pub(super) leave_sent: bool,
+    /// Whether the bridge has answered that.
+    pub(super) left: bool,
     /// Whether LEAVE waits until all is settled.
     pub(super) patient: bool,
     pub(super) events: VecDeque<Event<'static>>,
@@ -161,6 +165,7 @@ impl Client {
             outgoing: Outgoing::default(),
             pool: Pool::new(KEPT_CHUNKS),
             lane: None,
+            missed: BTreeSet::new(),
             unsettled: 0,
             full: 0,
             need_drain: false,
@@ -171,6 +176,7 @@ impl Client {
             leaving: false,
             hurries: false,
             leave_sent: false,
+            left: false,
             patient: true,
             events: VecDeque::new(),
             now: 0,
@@ -220,17 +226,37 @@ impl Client {
 
     // ---- the link ---------------------------------------------------------------------------------------------
 
-    /// It is over: requests fail, nothing more is sent. Whoever sent something that may not have arrived is told, unless
-    /// the bridge has it all and was said goodbye to.
+    /// The end of this node, whatever led to it: it says goodbye if there is a bridge to say it to, its requests fail,
+    /// and whoever sent something that may not have arrived is told. What waits is not said any more; the rest of a frame
+    /// that was begun, and the goodbye, are [still to be written](Self::transmit).
     pub fn close(&mut self, text: &str) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.say_goodbye();
         self.phase = Phase::Closed;
         self.fail_all(Code::Closed, text);
         // Nothing is freed in it: what the bridge has may still be read.
         self.lane = None;
+        // Nobody is to wait for what will not come.
+        self.need_drain = false;
         let lost: Vec<u64> = self.outbox.unsettled().map(|(seq, _)| seq).collect();
         for seq in lost {
             self.lose(seq, Code::Closed);
         }
+    }
+
+    fn say_goodbye(&mut self) {
+        match self.phase {
+            Phase::Online | Phase::Leaving if !self.leave_sent => {
+                self.segments.cut();
+                put_bare(kind::LEAVE, self.segments.tail().1);
+            }
+            // The bridge may have told others of this node already.
+            Phase::Greeting => put_bare(kind::LEAVE, self.greeting.tail(&mut self.spares)),
+            _ => return,
+        }
+        self.leave_sent = true;
     }
 
     /// Everything sent before is settled first, then LEAVE goes out; [`Event::Left`] follows.
@@ -253,13 +279,9 @@ impl Client {
         kept.iter().for_each(|to| self.catch_up(to));
     }
 
-    /// Says goodbye at once, if that is possible; whatever waits is not said.
-    pub fn leave_at_once(&mut self) {
-        let online = matches!(self.phase, Phase::Online | Phase::Leaving);
-        if online && !self.leave_sent && self.segments.is_empty() {
-            put_bare(kind::LEAVE, self.segments.tail().1);
-            self.leave_sent = true;
-        }
+    /// Whether the bridge has still to hear, or to answer, that this node leaves.
+    pub fn says_goodbye(&self) -> bool {
+        self.leave_sent && !self.left
     }
 
     fn leave_due(&self) -> bool {
@@ -272,6 +294,9 @@ impl Client {
     pub fn transmit<'a>(&'a mut self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         if !self.greeting.is_empty() || matches!(self.phase, Phase::Offline | Phase::Greeting) {
             return self.greeting.slices(slices);
+        }
+        if self.phase == Phase::Closed {
+            return self.segments.slices(slices);
         }
         if self.acknowledgement_due() {
             (self.acknowledged, self.fetched) = (self.received, 0);

@@ -90,13 +90,39 @@ impl Client {
     }
 
     /// A message was said when this node was not there, and comes behind later ones: its order is lost, so it is refused.
+    /// A broadcast that comes for the first time concerned others when it was said.
     fn refuse_late(&mut self, head: &Head) -> Result<()> {
-        if head.kind == kind::MESSAGE {
-            let (from, event) = self.names_of(head)?;
+        let (from, event) = self.names_of(head)?;
+        let began = from.sender.as_ref().is_some_and(|sender| self.inbox.had_begun(sender, head.seq));
+        if began || head.kind != kind::BROADCAST {
             let text = format!("unknown-node: '{}' was not there when this was said", self.config.id);
-            self.refuse_to(&from.text, &event.text, head.correlation, Code::UnknownNode, &text);
+            self.not_delivered(head, &from.text, &event.text, Code::UnknownNode, &text);
         }
         Ok(())
+    }
+
+    /// Too much waited behind a large message that was not whole.
+    fn refuse_unfinished(&mut self, held: &Held) {
+        let Held { head, from, event, .. } = held;
+        // Should its sender say it again, it has come.
+        from.sender.iter().for_each(|sender| sender.said(head.seq));
+        let text = format!(
+            "more than '{}' may keep (maxPending) waited behind this message, which was not whole",
+            self.config.id
+        );
+        self.not_delivered(head, &from.text, &event.text, Code::QueueFull, &text);
+    }
+
+    /// The end of a message that came and is not delivered: its sender is told, or whoever waits for it here.
+    pub(super) fn not_delivered(&mut self, head: &Head, from: &str, event: &str, code: Code, text: &str) {
+        let correlation = head.correlation;
+        match head.kind {
+            kind::MESSAGE | kind::BROADCAST => self.refuse_to(from, event, correlation, code, text),
+            _ if self.requests.answer(correlation, from) => {
+                self.events.push_back(Event::Failed { correlation, code, text: text.to_owned() });
+            }
+            _ => {}
+        }
     }
 
     /// Who says a message that is numbered; `None`: it is not.
@@ -187,13 +213,16 @@ impl Client {
         let Some(entry) = self.outbox.get(seq) else { return false };
         if entry.kind != kind::BROADCAST {
             self.settle(seq);
-            self.drained();
         }
         true
     }
 
     /// Delivers what waited. Its slots may stand for others by now.
     pub(super) fn release(&mut self, held: Held) -> Result<()> {
+        if !held.is_whole() {
+            self.refuse_unfinished(&held);
+            return Ok(());
+        }
         let Held { head, from, event, body, .. } = held;
         from.sender.iter().for_each(|sender| sender.said(head.seq));
         let (encoding, body) = (head.encoding(), Payload::Owned(body));
@@ -218,7 +247,7 @@ impl Client {
         Ok(())
     }
 
-    fn names_of(&self, head: &Head) -> Result<(Name, Name)> {
+    pub(super) fn names_of(&self, head: &Head) -> Result<(Name, Name)> {
         let nobody = || Name { text: "".into(), sender: (head.flags & flag::OWN != 0).then(|| self.own.clone()) };
         let name = |slot| if slot == 0 { Ok(nobody()) } else { self.names.get(slot).cloned() };
         Ok((name(head.peer)?, name(head.event)?))

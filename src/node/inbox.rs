@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::pool::{Lease, Pool};
 use crate::senders::Sender;
 use crate::wire::control::charge;
-use crate::wire::frame::{Head, malformed};
+use crate::wire::frame::{Head, flag, malformed};
 
 /// A message with the names its slots stood for when it came.
 #[derive(Debug)]
@@ -42,6 +42,28 @@ pub struct Inbox {
     most_waiting: usize,
     /// Streams of which nothing is wanted, and the bytes that may still come of them.
     ignored: HashMap<u32, u64>,
+    begun: Begun,
+}
+
+/// Messages that had begun to come and are not waited for any longer: the latest 1024. Should one be said again, it is
+/// told from what was never for this node.
+#[derive(Debug, Default)]
+struct Begun(VecDeque<(Rc<Sender>, u64)>);
+
+impl Begun {
+    const MOST: usize = 1024;
+
+    fn note(&mut self, sender: &Rc<Sender>, seq: u64) {
+        if self.0.len() == Self::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back((sender.clone(), seq));
+    }
+
+    fn take(&mut self, sender: &Rc<Sender>, seq: u64) -> bool {
+        let at = self.0.iter().position(|(other, begun)| Rc::ptr_eq(other, sender) && *begun == seq);
+        at.and_then(|at| self.0.remove(at)).is_some()
+    }
 }
 
 /// A sender's place in memory, which stays while its queue refers to it.
@@ -57,8 +79,8 @@ struct Queue {
 impl Inbox {
     /// An empty one, whose bodies come from `pool`, and in which at most so many bytes wait.
     pub fn new(pool: Pool, most_waiting: usize) -> Self {
-        let (queues, streams, ignored) = Default::default();
-        Self { pool, queues, streams, waiting: 0, most_waiting, ignored }
+        let (queues, streams, ignored, begun) = Default::default();
+        Self { pool, queues, streams, waiting: 0, most_waiting, ignored, begun }
     }
 
     /// The link is gone: what was not whole will be said again, or its sender be called gone. Whoever keeps nothing says
@@ -85,10 +107,23 @@ impl Inbox {
         self.queues.contains_key(&Rc::as_ptr(sender))
     }
 
-    /// The senders of what will be said again.
-    pub fn awaited(&self) -> impl Iterator<Item = &Rc<Sender>> {
-        let awaited = |queue: &&Queue| queue.messages.iter().any(|held| held.lost);
-        self.queues.values().filter(awaited).map(|queue| &queue.sender)
+    /// The senders of what will be said again, and the number of the first of it.
+    pub fn awaited(&self) -> impl Iterator<Item = (&Rc<Sender>, u64)> {
+        self.queues.values().filter_map(|queue| {
+            let first = queue.messages.iter().find(|held| held.lost)?;
+            Some((&queue.sender, first.head.seq))
+        })
+    }
+
+    /// This node was given up: whoever asked what waits here was told that there will be no answer.
+    pub fn forget_questions(&mut self) {
+        let held = self.queues.values_mut().flat_map(|queue| &mut queue.messages);
+        held.for_each(|held| held.head.flags &= !flag::ASK);
+    }
+
+    /// Whether message `seq` of a sender had begun to come and was not waited for. Asked once, it is forgotten.
+    pub fn had_begun(&mut self, sender: &Rc<Sender>, seq: u64) -> bool {
+        self.begun.take(sender, seq)
     }
 
     /// The number of the first message of that sender that waits here; it has come, even if it is not delivered yet.
@@ -218,7 +253,7 @@ impl Inbox {
             return Vec::new();
         };
         let before = queue.messages.len();
-        queue.messages.retain(|held| !held.lost || held.head.seq >= seq);
+        queue.forget_lost(|lost| lost < seq, &mut self.begun);
         if queue.messages.len() < before { self.release(key) } else { Vec::new() }
     }
 
@@ -231,7 +266,7 @@ impl Inbox {
 
     fn forget_lost(&mut self, key: Key) -> Vec<Held> {
         if let Some(queue) = self.queues.get_mut(&key) {
-            queue.messages.retain(|held| !held.lost);
+            queue.forget_lost(|_| true, &mut self.begun);
         }
         self.release(key)
     }
@@ -247,16 +282,18 @@ impl Inbox {
         released
     }
 
-    /// Forgets the sender's unfinished messages, and returns what waited behind them.
+    /// Waits no longer for the sender's unfinished messages: returns all there is of it, in order. What is said again is
+    /// refused when it comes.
     fn give_up(&mut self, key: Key) -> Vec<Held> {
         let Some(queue) = self.queues.remove(&key) else { return Vec::new() };
-        let (whole, unfinished): (Vec<Held>, Vec<Held>) = queue.messages.into_iter().partition(|held| held.left == 0);
-        for held in unfinished.into_iter().filter(|held| !held.lost) {
+        let (lost, given_up): (Vec<Held>, Vec<Held>) = queue.messages.into_iter().partition(|held| held.lost);
+        lost.iter().for_each(|held| self.begun.note(&queue.sender, held.head.seq));
+        for held in given_up.iter().filter(|held| !held.is_whole()) {
             self.streams.remove(&held.stream);
             self.ignored.insert(held.stream, held.left);
         }
-        self.waiting -= whole.iter().map(Held::weight).sum::<usize>();
-        whole
+        self.waiting -= given_up.iter().map(Held::weight).sum::<usize>();
+        given_up
     }
 }
 
@@ -284,12 +321,28 @@ impl Queue {
         }
     }
 
+    /// What will not be said again is forgotten, by number; should it be said nevertheless, it was begun.
+    fn forget_lost(&mut self, is_over: impl Fn(u64) -> bool, begun: &mut Begun) {
+        self.messages.retain(|held| {
+            let over = held.lost && is_over(held.head.seq);
+            if over {
+                begun.note(&self.sender, held.head.seq);
+            }
+            !over
+        });
+    }
+
     fn coming_by(&mut self, stream: u32) -> Option<&mut Held> {
         self.messages.iter_mut().find(|held| held.left > 0 && held.stream == stream && !held.lost)
     }
 }
 
 impl Held {
+    /// Whether all of it has come; what is not whole and nevertheless released was given up.
+    pub fn is_whole(&self) -> bool {
+        self.left == 0
+    }
+
     /// What it counts while it waits, once it is whole.
     fn weight(&self) -> usize {
         if self.left == 0 { charge(self.body.bytes().len() as u64) as usize } else { 0 }

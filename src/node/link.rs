@@ -29,6 +29,10 @@ pub trait Link {
     /// Writes a part of `slices` even if that takes a while (bounded): for the last words of a process.
     fn write_blocking(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Takes the last bytes of a link that is about to be dropped, to write them by itself then, and to let go when the
+    /// other side does. False: it cannot, and the caller has to.
+    fn entrust(&mut self, slices: &[IoSlice<'_>]) -> bool;
+
     /// Calls back soon, as after a blocked write: the caller has more to write, but others' turn comes first.
     fn yield_write(&mut self);
 

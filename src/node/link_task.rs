@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use super::link::Link;
 use crate::transport::{Connecting, Stream, finish};
@@ -29,7 +30,7 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 pub struct TaskLink {
     pipe: Arc<Pipe>,
     wake: Wake,
-    _thread: Arc<TaskThread>,
+    thread: Arc<TaskThread>,
 }
 
 /// What both threads share.
@@ -47,6 +48,8 @@ struct State {
     /// How the connection ended: `None` with no error.
     ended: Option<Option<(io::ErrorKind, i32)>>,
     closed: bool,
+    /// Of a closed link whose last words are to be heard: the thread, which lasts until they are.
+    entrusted: Option<Arc<TaskThread>>,
     inward: VecDeque<Bytes>,
     inward_len: usize,
     outward: VecDeque<Bytes>,
@@ -65,7 +68,7 @@ impl TaskLink {
         let thread = TaskThread::current()?;
         let pipe = Arc::new(Pipe { state: Mutex::default(), task: Notify::new(), shorter: Condvar::new() });
         thread.runtime.spawn(drive(connecting, pipe.clone(), wake.clone()));
-        Ok(Self { pipe, wake, _thread: thread })
+        Ok(Self { pipe, wake, thread })
     }
 
     fn append(&self, state: &mut State, slices: &[IoSlice<'_>]) -> usize {
@@ -158,6 +161,13 @@ impl Link for TaskLink {
         if in_time { Ok(count) } else { Err(io::ErrorKind::TimedOut.into()) }
     }
 
+    fn entrust(&mut self, slices: &[IoSlice<'_>]) -> bool {
+        let mut state = self.pipe.lock();
+        state.entrusted.get_or_insert_with(|| self.thread.clone());
+        self.append(&mut state, slices);
+        true
+    }
+
     fn yield_write(&mut self) {
         (self.wake)();
     }
@@ -181,6 +191,8 @@ async fn drive(connecting: Connecting, pipe: Arc<Pipe>, wake: Wake) {
     pipe.lock().ended = Some(ended.map(|error| (error.kind(), error.raw_os_error().unwrap_or_default())));
     pipe.shorter.notify_all();
     wake();
+    let entrusted = pipe.lock().entrusted.take();
+    drop(entrusted);
 }
 
 async fn open(connecting: Connecting) -> io::Result<Stream> {
@@ -196,14 +208,18 @@ async fn open(connecting: Connecting) -> io::Result<Stream> {
 
 async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
     let mut buffer = BytesMut::new();
+    let mut patience = None;
     loop {
-        let (reads, writes, buffers) = {
+        let (reads, writes, buffers, closed) = {
             let mut state = pipe.lock();
-            if state.closed && state.outward.is_empty() {
+            if state.closed && state.outward.is_empty() && state.entrusted.is_none() {
                 return Ok(());
             }
-            (state.inward_len < QUEUE, !state.outward.is_empty(), state.buffers.take())
+            (state.closed || state.inward_len < QUEUE, !state.outward.is_empty(), state.buffers.take(), state.closed)
         };
+        if closed {
+            patience.get_or_insert_with(|| Instant::now() + LAST_WORDS);
+        }
         buffers.into_iter().for_each(|bytes| stream.set_buffers(bytes));
         tokio::select! {
             biased;
@@ -219,6 +235,7 @@ async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
                     return Ok(());
                 }
             }
+            () = sleep_until(patience.unwrap_or_else(Instant::now)), if closed => return Ok(()),
             () = pipe.task.notified() => {}
         }
     }
@@ -272,6 +289,10 @@ fn read_some(stream: &Stream, pipe: &Pipe, wake: &Wake, buffer: &mut BytesMut) -
                 bytes
             };
             let mut state = pipe.lock();
+            if state.closed {
+                // Nobody wants what still comes.
+                return Ok(true);
+            }
             state.inward_len += bytes.len();
             state.inward.push_back(bytes);
             drop(state);

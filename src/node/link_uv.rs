@@ -264,6 +264,10 @@ impl Link for LoopLink {
         self.socket.send_vectored(slices)
     }
 
+    fn entrust(&mut self, _: &[IoSlice<'_>]) -> bool {
+        false
+    }
+
     fn yield_write(&mut self) {
         self.want_write(true);
     }

@@ -18,6 +18,10 @@ use crate::wire::control::{
 use crate::wire::frame::{Encoding, Head, PREAMBLE_LEN, check_preamble, flag, kind, malformed};
 use crate::wire::reader::{Arrived, Frames};
 
+/// Broadcasts of which it is remembered that a node missed them, so that it is told once: as many small ones as the default
+/// `maxPending` takes, 32 MiB to remember.
+const MAX_MISSED: usize = 1 << 20;
+
 /// Fewer bytes are read with others and copied.
 const WORTH_READING_DIRECTLY: usize = 32 * 1024;
 
@@ -172,6 +176,10 @@ impl Client {
                 self.watched(Watch::decode(payload)?);
                 Ok(None)
             }
+            kind::UNHEARD => {
+                self.received += 1;
+                self.not_continued(&Watch::decode(payload)?).map(|()| None)
+            }
             kind::RESEND => {
                 let (from, node) = decode_about(payload)?;
                 self.resend(from, node);
@@ -188,7 +196,10 @@ impl Client {
                 let (code, text) = decode_reject(payload)?;
                 Ok(Some(Event::Rejected { code, text: text.to_owned() }))
             }
-            kind::LEFT if self.leave_sent => Ok(Some(Event::Left)),
+            kind::LEFT if self.leave_sent => {
+                self.left = true;
+                Ok(Some(Event::Left))
+            }
             kind::CLOSE => {
                 Ok(Some(Event::Ended { encoding: close_encoding(&frame.raw), body: Payload::Borrowed(payload) }))
             }
@@ -220,7 +231,7 @@ impl Client {
 
     /// Somebody is gone: what went to it, up to a number, is lost, and what it had begun to say.
     fn gone(&mut self, gone: &Gone) -> Result<()> {
-        let Gone { seq, code, delivered_only, session, ref node } = *gone;
+        let Gone { seq, code, delivered_only, session, ref node, ref missed } = *gone;
         if let Some(to) = self.destinations.find(node) {
             to.forget_terms();
         }
@@ -240,6 +251,9 @@ impl Client {
         if !delivered_only {
             self.lose_all_to(node, seq, code);
         }
+        if !missed.is_empty() {
+            self.broadcasts_missed(node, session, code, missed);
+        }
         let ends = |begun: u64| if session == 0 { !delivered_only } else { begun == session };
         let released = self.inbox.gone(|sender| *sender.id == **node && ends(sender.session));
         released.into_iter().try_for_each(|held| self.release(held))?;
@@ -247,6 +261,26 @@ impl Client {
             self.events.push_back(Event::Departed { node: node.as_str().into(), session });
         }
         Ok(())
+    }
+
+    /// A node will not say the rest of what it had begun, for it was told that this one is gone: what waits behind that goes
+    /// on.
+    fn not_continued(&mut self, Watch { session, node, .. }: &Watch) -> Result<()> {
+        let released = self.inbox.gone(|sender| *sender.id == **node && sender.session == *session);
+        released.into_iter().try_for_each(|held| self.release(held))
+    }
+
+    /// Broadcasts in runs of numbers did not reach `node`. The bridge may say so twice; whoever sent them is told once.
+    fn broadcasts_missed(&mut self, node: &str, session: u64, code: Code, runs: &[(u64, u64)]) {
+        let (oldest, newest) = (self.outbox.first_seq(), self.outbox.next_seq() - 1);
+        self.missed.retain(|&(seq, _)| seq >= oldest);
+        for seq in runs.iter().flat_map(|&(first, last)| first.max(oldest)..=last.min(newest)) {
+            let Some(entry) = self.outbox.get(seq).filter(|entry| entry.kind == kind::BROADCAST) else { continue };
+            let event = entry.route.event.clone();
+            if self.missed.len() >= MAX_MISSED || self.missed.insert((seq, session)) {
+                self.events.push_back(Event::Undeliverable { node: node.into(), event, code });
+            }
+        }
     }
 
     fn lose_all_to(&mut self, node: &str, last: u64, code: Code) {
@@ -260,6 +294,5 @@ impl Client {
         if destination.kept_from.get().is_some() {
             self.catch_up(&destination);
         }
-        self.drained();
     }
 }

@@ -85,6 +85,9 @@ impl Client {
             let released = self.inbox.gone(|sender| sender.id.is_empty() && sender.session != welcome.epoch);
             released.into_iter().try_for_each(|held| self.release(held))?;
         }
+        if !welcome.kept {
+            self.inbox.forget_questions();
+        }
         if let Some(lane) = &mut self.lane {
             // Who went meanwhile is not told any more.
             lane.forget_dead(None);
@@ -132,25 +135,38 @@ impl Client {
             let watch = Watch { seq, oldest, session: 0, node: id.to_string() };
             watch.encode(kind::WATCH, self.segments.tail().1);
         }
-        let awaited: BTreeSet<_> = self.inbox.awaited().map(|sender| (sender.id.clone(), sender.session)).collect();
-        for (id, session) in awaited.into_iter().filter(|(id, _)| !id.is_empty()) {
-            let watch = Watch { seq, oldest: 0, session, node: id.to_string() };
+        let awaited = self.inbox.awaited().map(|(sender, oldest)| (sender.id.clone(), sender.session, oldest));
+        let awaited: BTreeSet<_> = awaited.filter(|(id, ..)| !id.is_empty()).collect();
+        for (id, session, oldest) in awaited {
+            let watch = Watch { seq, oldest, session, node: id.to_string() };
             watch.encode(kind::WATCH, self.segments.tail().1);
         }
     }
 
-    /// Somebody waits for an answer to what somebody who had our id before may have got.
+    /// Somebody waits for an answer to what somebody who had our id before may have got; or, with 0, for the rest of
+    /// something that we had begun to say.
     pub(super) fn watched(&mut self, watch: Watch) {
-        let Watch { session, ref node, .. } = watch;
+        let seq = if watch.seq == 0 { self.is_over(&watch).then_some(0) } else { self.first_unheard(&watch) };
+        if let Some(seq) = seq {
+            Watch { seq, ..watch }.encode(kind::UNHEARD, self.segments.tail().1);
+        }
+    }
+
+    /// Whether what was begun is not kept any more, and so will not be said again.
+    fn is_over(&self, watch: &Watch) -> bool {
+        self.outbox.get(watch.oldest).is_none()
+    }
+
+    /// Up to which number nothing of whoever waits has come, if it is waited for nothing that has.
+    fn first_unheard(&self, watch: &Watch) -> Option<u64> {
+        let Watch { session, ref node, .. } = *watch;
         // What waits for the rest of a large message is acknowledged, and not noted yet.
         let waits = self.inbox.first_of(node, session);
         let first = self.senders.first_of(&node.as_str().into(), session).into_iter().chain(waits).min();
-        let seq = match first {
-            None => watch.seq,
-            Some(first) if first > watch.oldest => first - 1,
-            Some(_) => return,
-        };
-        Watch { seq, ..watch }.encode(kind::UNHEARD, self.segments.tail().1);
+        match first {
+            None => Some(watch.seq),
+            Some(first) => (first > watch.oldest).then(|| first - 1),
+        }
     }
 
     /// What `node` was sent from `from` on did not reach it.

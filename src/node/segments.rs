@@ -71,11 +71,6 @@ impl Segments {
         self.sealed + self.tail.map_or(0, |tail| self.segments[tail as usize].bytes.len()) - self.written
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The buffer to append frames to, and its segment.
     pub fn tail(&mut self) -> (u32, &mut Vec<u8>) {
         let tail = match self.tail {
@@ -168,9 +163,10 @@ impl Segments {
         &self.segments[place.segment as usize].bytes[place.range()]
     }
 
-    /// Appends a copy of the bytes of a message to the tail; returns where the copy is.
+    /// Appends a copy of the bytes of a message to the tail, behind the head that was appended just now; returns where the
+    /// copy is. No frame goes over the end of a segment but by [`push_shared`](Self::push_shared).
     pub fn append_from(&mut self, place: Place) -> Place {
-        let segment = self.tail().0;
+        let segment = self.tail.unwrap_or_else(|| self.tail().0);
         let mut tail = std::mem::take(&mut self.segments[segment as usize].bytes);
         let start = tail.len() as u32;
         if segment == place.segment {
@@ -241,6 +237,39 @@ impl Segments {
             self.queue.pop_front();
             segment.into_iter().for_each(|segment| self.leave(segment));
         }
+    }
+
+    /// Nothing of the queue is to be written any more but the rest of a frame that was begun. What is kept is gone, too.
+    pub fn cut(&mut self) {
+        let begun = match self.queue.front() {
+            Some(Piece::Segment(segment)) => self.cut_segment(*segment),
+            // The head of this frame was written.
+            Some(Piece::Shared(_)) => 1,
+            None => 0,
+        };
+        self.tail = None;
+        for piece in self.queue.split_off(begun) {
+            if let Piece::Segment(segment) = piece {
+                self.leave(segment);
+            }
+        }
+        self.sealed = self.queue.iter().map(|piece| self.piece(piece).len()).sum();
+        self.drop_written();
+    }
+
+    /// Cuts the front segment behind the frame that was begun; returns how many pieces that frame ends in.
+    fn cut_segment(&mut self, segment: u32) -> usize {
+        let bytes = &mut self.segments[segment as usize].bytes;
+        let mut end = 0;
+        // Each frame begins with the length of what follows.
+        while end < self.written
+            && let Some(len) = bytes[end..].first_chunk::<4>()
+        {
+            end += len.len() + u32::from_le_bytes(*len) as usize;
+        }
+        let pieces = if end > bytes.len() { 2 } else { 1 };
+        bytes.truncate(end);
+        pieces
     }
 
     /// The link is gone: nothing is to be written. What is kept stays.

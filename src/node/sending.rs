@@ -270,7 +270,8 @@ impl Client {
         self.drained();
     }
 
-    /// A message is settled, or will never be. Returns what it was, the first time.
+    /// A message is settled, or will never be, and who waits for 'drain' is told if it is due. Returns what it was, the
+    /// first time. With [`settle_all`](Self::settle_all), which does the same for many, the only end of a message.
     pub(super) fn settle(&mut self, seq: u64) -> Option<Entry> {
         let Settled { entry, was_sent, large } = self.outbox.settle(seq)?;
         let weight = match large {
@@ -285,6 +286,7 @@ impl Client {
             }
         };
         self.uncount(&entry, weight, was_sent);
+        self.drained();
         Some(entry)
     }
 
@@ -316,7 +318,7 @@ impl Client {
         }
     }
 
-    pub(super) fn drained(&mut self) {
+    fn drained(&mut self) {
         if self.need_drain && self.full == 0 && self.unsettled <= self.config.max_pending / 4 {
             self.need_drain = false;
             self.events.push_back(Event::Drain);

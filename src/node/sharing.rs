@@ -11,7 +11,6 @@ use bytes::Bytes;
 use super::client::Client;
 use super::lane::{Copied, Sink};
 use super::outbox::{Destination, Large};
-use super::receiving::Event;
 use super::sending::Letter;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
@@ -146,22 +145,12 @@ impl Client {
         };
         self.fetched += extent.len;
         if copied == Copied::Unreadable {
-            self.cannot_read(head, &sender.id)?;
+            // No honest sender's doing.
+            let text = "what was sent is not where its sender says it is";
+            let event = self.names_of(head)?.1;
+            self.not_delivered(head, &sender.id, &event.text, Code::Protocol, text);
         }
         Ok((copied == Copied::Whole).then_some(lease))
-    }
-
-    /// No honest sender's doing: it, or whoever waits for its reply, is told.
-    fn cannot_read(&mut self, head: &Head, sender: &str) -> Result<()> {
-        let (code, text) = (Code::Protocol, "what was sent is not where its sender says it is");
-        if head.kind != kind::REPLY {
-            let event = self.names.get(head.event)?.text.clone();
-            self.refuse_to(sender, &event, head.correlation, code, text);
-        } else if self.requests.answer(head.correlation, sender) {
-            let (correlation, text) = (head.correlation, text.to_owned());
-            self.events.push_back(Event::Failed { correlation, code, text });
-        }
-        Ok(())
     }
 }
 

@@ -131,6 +131,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a bridge gave a node up after this message was said.
+    pub fn was_given_up(&self, life: usize, number: usize) -> bool {
+        self.lives[life].excused > number
+    }
+
     /// It says goodbye: nobody need reach it any more.
     pub fn leaves(&mut self, life: usize) {
         self.lives[life].excused = usize::MAX;

@@ -177,9 +177,21 @@ pub struct Gone {
     pub session: u64,
     /// Its id.
     pub node: String,
+    /// Broadcasts of the sender that did not reach it: runs of their numbers, first and last.
+    pub missed: Vec<(u64, u64)>,
 }
 
 impl Gone {
+    /// What `node` had begun to say in `session` will not be ended; nothing else is lost.
+    pub fn of_begun(session: u64, node: String) -> Self {
+        Self { seq: 0, code: Code::NodeLeft, delivered_only: true, session, node, missed: Vec::new() }
+    }
+
+    /// What it weighs in bounds.
+    pub fn weight(&self) -> u64 {
+        charge((self.node.len() + 16 * self.missed.len()) as u64)
+    }
+
     /// Appends the frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         encode_with(kind::GONE, 0, out, |out| {
@@ -187,19 +199,23 @@ impl Gone {
             out.extend_from_slice(&[self.code as u8, u8::from(self.delivered_only)]);
             out.extend_from_slice(&self.session.to_le_bytes());
             put_text(&self.node, out);
+            for (first, last) in &self.missed {
+                out.extend_from_slice(&first.to_le_bytes());
+                out.extend_from_slice(&last.to_le_bytes());
+            }
         });
     }
 
     /// Reads the payload.
     pub fn decode(payload: &[u8]) -> Result<Self> {
         let mut fields = Fields(payload);
-        Ok(Self {
-            seq: fields.u64()?,
-            code: Code::from_wire(fields.u8()?),
-            delivered_only: fields.u8()? != 0,
-            session: fields.u64()?,
-            node: fields.text(MAX_ID)?.to_owned(),
-        })
+        let (seq, code, delivered_only) = (fields.u64()?, Code::from_wire(fields.u8()?), fields.u8()? != 0);
+        let (session, node) = (fields.u64()?, fields.text(MAX_ID)?.to_owned());
+        let mut missed = Vec::new();
+        while !fields.0.is_empty() {
+            missed.push((fields.u64()?, fields.u64()?));
+        }
+        Ok(Self { seq, code, delivered_only, session, node, missed })
     }
 }
 

@@ -166,10 +166,13 @@ proptest! {
         let bytes = payload(kind::SETTLED, |out| settled.encode(out));
         prop_assert_eq!(Settled::decode(&bytes), Ok(settled));
         prop_assert!((0..bytes.len()).all(|cut| Settled::decode(&bytes[..cut]).is_err()));
-        let gone = Gone { seq: a, code: Code::NodeLeft, delivered_only: a % 2 == 0, session: d, node };
+        let missed = vec![(c, d); a as usize % 4];
+        let gone = Gone { seq: a, code: Code::NodeLeft, delivered_only: a % 2 == 0, session: d, node, missed };
         let bytes = payload(kind::GONE, |out| gone.encode(out));
         prop_assert_eq!(Gone::decode(&bytes), Ok(gone));
-        prop_assert!((0..bytes.len()).all(|cut| Gone::decode(&bytes[..cut]).is_err()));
+        let fields = bytes.len() - 16 * (a as usize % 4);
+        prop_assert!((0..fields).all(|cut| Gone::decode(&bytes[..cut]).is_err()), "runs of broadcasts may be left out");
+        prop_assert!((fields..bytes.len()).all(|cut| Gone::decode(&bytes[..cut]).is_ok() == (cut - fields).is_multiple_of(16)));
     }
 
     #[test]

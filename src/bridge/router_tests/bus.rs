@@ -270,7 +270,10 @@ impl Bus {
     }
 
     pub fn drive_as(&mut self, id: &str, session: u64, secret: u64) -> Driven {
-        let config = Config { id: id.into(), session, secret, pid: 3, max_message: 1 << 26, max_pending: 1 << 26 };
+        self.drive_with(Config { id: id.into(), session, secret, pid: 3, max_message: 1 << 26, max_pending: 1 << 26 })
+    }
+
+    pub fn drive_with(&mut self, config: Config) -> Driven {
         let mut driven = Driven { client: Client::new(config), key: self.connect() };
         driven.client.connected();
         self.carry(&mut driven);

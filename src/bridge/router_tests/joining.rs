@@ -190,7 +190,7 @@ fn only_those_who_asked_are_told_of_a_node_that_is_gone() {
     let gone = bus.hear_only(asker, kind::GONE);
     assert_eq!(
         Gone::decode(&gone[0].payload),
-        Ok(Gone { seq: 7, code: Code::NodeLeft, delivered_only: false, session: 0, node: "b".into() })
+        Ok(Gone { seq: 7, code: Code::NodeLeft, delivered_only: false, session: 0, node: "b".into(), missed: vec![] })
     );
     assert!(bus.hear_only(teller, kind::GONE).is_empty());
     bus.empty(&[asker, teller]);

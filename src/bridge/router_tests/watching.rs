@@ -165,7 +165,7 @@ fn what_one_session_had_begun_ends_without_what_another_has() {
     second.reconnect(&mut a);
     let mut gone = Vec::new();
     let (code, node) = (Code::NodeLeft, "b".to_owned());
-    Gone { seq: 0, code, delivered_only: true, session: 2, node }.encode(&mut gone);
+    Gone { seq: 0, code, delivered_only: true, session: 2, node, missed: vec![] }.encode(&mut gone);
     assert_eq!(hear(&mut a, &[gone]).len(), 1, "what waited behind what the dead one had begun");
     let again = [peer(1, 3), peer(2, 9), name(3, "e"), begun(1), chunk(1, 0, b"[1234567]")];
     assert_eq!(hear(&mut a, &again).len(), 2, "what the other had begun, and what waits behind it");
