@@ -8,7 +8,7 @@ const vm = require('node:vm');
 const values = require('../lib/values.js');
 const { CLONE, cloneTravel, join, travel } = require('./support/journey.js');
 
-const { needsPacking, pack } = values.FORMATS.values;
+const { pack, write } = values.FORMATS.values;
 
 /** Kinds of values that arrive as themselves with 'values' and with 'advanced'. */
 const KINDS = {
@@ -194,8 +194,23 @@ describe('values', () => {
       [JSON.parse('{"__proto__":{"x":1}}')],
     ];
     for (const args of plain) {
-      assert.equal(needsPacking(args), false, JSON.stringify(args));
-      assert.equal(values.stringify(args), JSON.stringify(args));
+      assert.equal(write(args), JSON.stringify(args));
+    }
+  });
+
+  test('an enumerable property of Object.prototype is nobody\'s own', (t) => {
+    Object.prototype.polluted = 'yes';
+    t.after(() => delete Object.prototype.polluted);
+    const sent = [{ a: 1, b: [{}] }];
+    assert.equal(write(sent), JSON.stringify(sent));
+    assert.equal(write(sent), '[{"a":1,"b":[{}]}]');
+  });
+
+  test('a getter that changes its mind spoils nothing but its own value', () => {
+    for (const later of [NaN, undefined, () => {}, Symbol('s')]) {
+      let asked = 0;
+      const text = write([{ get fickle() { return asked++ === 0 ? 1 : later; }, b: 2 }]);
+      assert.equal(JSON.parse(text)[0].b, 2);
     }
   });
 
@@ -205,7 +220,7 @@ describe('values', () => {
     const gc = vm.runInNewContext('gc');
     const seen = [1, 40].map((count) => {
       const rows = Array.from({ length: count }, () => ({ a: {} }));
-      assert.equal(needsPacking([rows]), false);
+      assert.equal(write([rows]), JSON.stringify([rows]));
       return new WeakRef(rows[0]);
     });
     await new Promise((resolve) => setImmediate(resolve));
@@ -243,7 +258,7 @@ describe('values', () => {
     }
     const made = [
       [new Day(0), 'a day'], [new Bag([[1, 2]]), [[1, 2]]], [{ toJSON: () => undefined }, undefined], [{ toJSON: () => new Set([1]) }, new Set([1])],
-      [Object.assign([1], { toJSON: () => 'list' }), 'list'], [{ toJSON: () => new Date(5) }, new Date(5)], [{ toJSON: () => '\0u' }, '\0u'],
+      [Object.assign([1], { toJSON: () => 'list' }), 'list'], [Object.defineProperty({}, 'toJSON', { value: () => 1n }), 1n], [{ toJSON: () => new Date(5) }, new Date(5)], [{ toJSON: () => '\0u' }, '\0u'],
     ];
     for (const [value, expected] of made) assert.deepEqual(travel([value, [value]]), [expected, [expected]]);
     const self = { toJSON() { return { self: this, x: 1 }; } };

@@ -8,6 +8,7 @@ const { execFile } = require('node:child_process');
 const path = require('node:path');
 const test = require('node:test');
 const { promisify } = require('node:util');
+const { FORMATS } = require('../lib/values.js');
 const { Bus, LIMIT } = require('./support/bus');
 const { cloneTravel, strictTravel, travel } = require('./support/journey');
 const { Maker, fingerprint } = require('./support/random-values');
@@ -32,6 +33,7 @@ test('what JSON carries arrives alike with every setting', LIMIT, () => {
     const sent = new Maker(seed, { plain: true }).arguments();
     for (const travelled of [travel, strictTravel, cloneTravel]) assert.deepEqual(travelled(sent), sent, name);
     assert.deepEqual(strictTravel(sent), JSON.parse(JSON.stringify(sent)), name);
+    for (const { write } of Object.values(FORMATS)) assert.equal(write(sent), JSON.stringify(sent), name);
   });
 });
 

@@ -16,7 +16,7 @@ const { Keeper } = require('./keeper.js');
 const { checkMethod, parseBridgeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 const { createReply, giveContext } = require('./reply.js');
-const { FORMATS, decode, packClone, stringify } = require('./values.js');
+const { FORMATS, decode, packClone } = require('./values.js');
 const { ENCODING } = require('./wire.js');
 
 /** Milliseconds that close() gives handlers to finish. */
@@ -229,7 +229,8 @@ function askerOf([place, incarnation]) {
 /** Values as a body; `like` is the encoding of what they answer, for a peer that sent a clone can read one. */
 function encode(values, like) {
   if (like > ENCODING.PACKED) return packClone(values);
-  if (!FORMATS.values.needsPacking(values)) return { encoding: ENCODING.JSON, body: stringify(values) };
+  const json = FORMATS.values.write(values);
+  if (json !== null) return { encoding: ENCODING.JSON, body: json };
   const { text, parts } = FORMATS.values.pack(values);
   const padded = parts.map((part) => Buffer.concat([part], Math.ceil(part.byteLength / 8) * 8));
   return { encoding: ENCODING.PACKED, body: Buffer.concat([...padded, Buffer.from(text)]) };

@@ -6,7 +6,7 @@ const { abortError, fromNative } = require('./errors.js');
 const { checkEvent, checkMethod } = require('./options.js');
 const { outcomeOf } = require('./reply.js');
 const { Targets } = require('./targets.js');
-const { FORMATS, isError, outlineOf, packClone, stringify } = require('./values.js');
+const { FORMATS, isError, outlineOf, packClone } = require('./values.js');
 const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE } = require('./wire.js');
 
 /** No reply is wanted. */
@@ -16,8 +16,7 @@ class Messenger {
   #native;
   #calls;
   #advanced;
-  #needsPacking;
-  #pack;
+  #format;
   #send;
   #sendParts;
   #flush;
@@ -33,7 +32,7 @@ class Messenger {
     this.#targets = new Targets(native, (forget) => process.nextTick(forget));
     this.#calls = calls;
     this.#advanced = serialization === 'advanced';
-    ({ needsPacking: this.#needsPacking, pack: this.#pack } = FORMATS[serialization] ?? FORMATS.values);
+    this.#format = FORMATS[serialization] ?? FORMATS.values;
     this.#send = functions.send;
     this.#sendParts = functions.sendParts;
     this.#flush = () => {
@@ -188,8 +187,9 @@ class Messenger {
       const result = this.#send(kind | FORM.STRING, number, extra, args[0]);
       if (result !== RETRY) return result;
     }
-    if (!this.#needsPacking(args)) return this.#send(kind, number, extra, stringify(args));
-    const { text, parts } = this.#pack(args);
+    const json = this.#format.write(args);
+    if (json !== null) return this.#send(kind, number, extra, json);
+    const { text, parts } = this.#format.pack(args);
     return this.#sendParts(kind | ENCODING.PACKED << 8, number, extra, text, parts);
   }
 

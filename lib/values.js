@@ -10,11 +10,11 @@
 
 const { protocolError, unserializable } = require('./errors.js');
 const { packClone, unpackClone } = require('./values/clone.js');
-const { quote } = require('./values/json.js');
+const { quote, stringifyFew } = require('./values/json.js');
 const { isError } = require('./values/kinds.js');
 const { pack, packStrictly, unpack } = require('./values/packed.js');
 const { asError, outlineOf } = require('./values/remote-error.js');
-const { exceedsJson, needsPacking } = require('./values/scan.js');
+const { FEW, NOT_PLAIN, countPlain, needsPacking } = require('./values/scan.js');
 
 const JSON_TEXT = 0;
 const PACKED = 1;
@@ -28,21 +28,33 @@ const MAX_ARGS = 10_000;
 const SHORT = 4;
 
 /**
- * What the settings of `serialization` that write text have apart: which arguments JSON alone does not carry, and how those
- * are packed.
+ * The settings of `serialization` that write text. `write`: encoding 0, or null for arguments that JSON alone does not carry.
+ * `pack`: encoding 1. Both throw ERR_UNSERIALIZABLE.
  */
 const FORMATS = Object.freeze({
-  values: Object.freeze({ needsPacking: exceedsJson, pack: counted(pack) }),
-  json: Object.freeze({ needsPacking, pack: counted(packStrictly) }),
+  values: Object.freeze({ write: writeValues, pack: counted(pack) }),
+  json: Object.freeze({ write: (args) => (needsPacking(args) ? null : stringify(args)), pack: counted(packStrictly) }),
 });
 
-/** Encoding 0. For arguments that the format's `needsPacking` has passed; throws ERR_UNSERIALIZABLE. */
+function writeValues(args) {
+  const objects = countPlain(args);
+  if (objects === NOT_PLAIN) return null;
+  if (objects === 0 && args.length <= SHORT) return joinPrimitives(args);
+  checkCount(args);
+  return written(objects <= FEW ? stringifyFew : JSON.stringify, args);
+}
+
+/** JSON as JSON.stringify makes it, undefined and NaN included. */
 function stringify(args) {
   const short = args.length <= SHORT && typeof args[0] !== 'object' ? joinPrimitives(args) : '';
   if (short !== '') return short;
   checkCount(args);
+  return written(JSON.stringify, args);
+}
+
+function written(write, args) {
   try {
-    return JSON.stringify(args);
+    return write(args);
   } catch (cause) {
     throw unserializable(`An argument cannot be written as JSON: ${cause?.message}`, cause);
   }
@@ -112,4 +124,4 @@ function counted(write) {
   };
 }
 
-module.exports = { FORMATS, asError, decode, isError, outlineOf, packClone: counted(packClone), stringify, unpack, unpackClone };
+module.exports = { FORMATS, asError, decode, isError, outlineOf, packClone: counted(packClone), unpack, unpackClone };

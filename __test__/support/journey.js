@@ -15,9 +15,9 @@ function join({ text, parts }) {
 }
 
 /** As one process sends with a setting that writes text, 'values' or 'json', and another receives. */
-function travel(args, { needsPacking, pack } = values.FORMATS.values) {
-  if (!needsPacking(args)) return values.decode(JSON_TEXT, values.stringify(args));
-  return values.decode(PACKED, join(pack(args)));
+function travel(args, { write, pack } = values.FORMATS.values) {
+  const json = write(args);
+  return json === null ? values.decode(PACKED, join(pack(args))) : values.decode(JSON_TEXT, json);
 }
 
 function strictTravel(args) {

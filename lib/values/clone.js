@@ -7,7 +7,7 @@ const v8 = require('node:v8');
 const { BusybodyError, protocolError, unserializable } = require('../errors.js');
 const { CloneReader } = require('./clone-reader.js');
 const { CloneWriter } = require('./clone-writer.js');
-const { exceedsJson } = require('./scan.js');
+const { NOT_PLAIN, countPlain } = require('./scan.js');
 
 const ENGINES = new Map([[2, 'V8 (Node.js, Deno)'], [3, 'JavaScriptCore (Bun)']]);
 
@@ -19,7 +19,7 @@ const OURS = process.versions.bun ? 3 : 2;
  * objects is, the value that is described stands. Throws ERR_UNSERIALIZABLE.
  */
 function packClone(args) {
-  const body = exceedsJson(args) ? new CloneWriter().write(args) : args;
+  const body = countPlain(args) === NOT_PLAIN ? new CloneWriter().write(args) : args;
   try {
     return { encoding: OURS, body: v8.serialize(body) };
   } catch (cause) {

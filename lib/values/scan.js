@@ -12,8 +12,11 @@ const MAX_DEPTH = 64;
 /** Objects and arrays a scan visits: arrays shared by arrays, forty levels deep, would take it hours. */
 const MAX_VISITS = 1 << 20;
 
-/** Up to so many objects, one that stands in two places is found by comparing each with all; beyond, a Set is faster. */
+/** Up to so many objects are few: one that stands in two places is found by comparing each with all; beyond, a Set is faster. */
 const FEW = 16;
+
+/** Elements of an array that is long: JSON.stringify makes the text of such in less time than anybody else. */
+const LONG = 64;
 
 let visitsLeft = 0;
 
@@ -70,25 +73,33 @@ function isSpecial(value) {
 
 // ---- 'values' -------------------------------------------------------------------------------------------------------
 
-/** Prototypes of classes whose objects travel as their own properties. */
+/** Prototypes of classes whose objects travel as their own properties, and the last of them that was met. */
 const dataPrototypes = new WeakSet();
+let lastDataPrototype = null;
 
-/** The objects met so far: a few in an array, more in a Set. */
+/** What `countPlain` says of arguments that JSON alone does not carry. */
+const NOT_PLAIN = -1;
+
+/** The objects met so far: a few in an array, beyond that all of them in a Set. */
 const few = new Array(FEW).fill(null);
 let met = 0;
 let many = null;
+let isLarge = false;
 
-/** Whether anything in the arguments would arrive as something else if JSON alone carried it, or may. */
-function exceedsJson(args) {
+/**
+ * The number of objects and arrays in the arguments; Infinity where they are many, or there are long arrays or classes;
+ * NOT_PLAIN if anything would arrive as something else if JSON alone carried it, or may.
+ */
+function countPlain(args) {
   try {
     for (let i = 0; i < args.length; i++) {
       const value = args[i];
       if (typeof value === 'string') continue;
-      if (typeof value === 'object' ? value !== null && exceeds(value, 0) : isUnusual(value)) return true;
+      if (typeof value === 'object' ? value !== null && exceeds(value, 0) : isUnusual(value)) return NOT_PLAIN;
     }
-    return false;
+    return many === null && !isLarge ? met : Infinity;
   } catch {
-    return true; // a getter or a proxy that throws: the slow way meets it again, and says so
+    return NOT_PLAIN; // a getter or a proxy that throws: the slow way meets it again, and says so
   } finally {
     forget();
   }
@@ -99,6 +110,7 @@ function exceeds(value, depth) {
   if (Array.isArray(value)) return arrayExceeds(value, depth + 1);
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return instanceExceeds(value, prototype, depth);
+  if (value.toJSON !== undefined) return true;
   // for-in reads inherited keys as well, which JSON does not: twice as fast as Object.keys, and only more careful.
   for (const key in value) {
     const item = value[key];
@@ -109,6 +121,7 @@ function exceeds(value, depth) {
 }
 
 function arrayExceeds(array, depth) {
+  if (array.length > LONG) isLarge = true;
   for (let i = 0; i < array.length; i++) {
     const item = array[i];
     if (typeof item === 'string') continue;
@@ -119,10 +132,8 @@ function arrayExceeds(array, depth) {
 
 function instanceExceeds(value, prototype, depth) {
   if (value.toJSON !== undefined) return true;
-  if (!dataPrototypes.has(prototype)) {
-    if (kindOf(value) !== KIND.DATA) return true;
-    if (isOrdinary(prototype)) dataPrototypes.add(prototype);
-  }
+  if (prototype !== lastDataPrototype && !isDataPrototype(value, prototype)) return true;
+  isLarge = true;
   let empty = true;
   for (const key in value) {
     const item = value[key];
@@ -133,6 +144,16 @@ function instanceExceeds(value, prototype, depth) {
   return empty;
 }
 
+function isDataPrototype(value, prototype) {
+  if (!dataPrototypes.has(prototype)) {
+    if (kindOf(value) !== KIND.DATA) return false;
+    if (!isOrdinary(prototype)) return true;
+    dataPrototypes.add(prototype);
+  }
+  lastDataPrototype = prototype;
+  return true;
+}
+
 /** Of values that are neither objects nor strings: what JSON writes as something else, or not at all. */
 function isUnusual(value) {
   if (typeof value === 'number') return value === 0 ? 1 / value < 0 : value - value !== 0;
@@ -141,14 +162,20 @@ function isUnusual(value) {
 
 /** Whether an object was met before; from now on it was. */
 function isKnown(value) {
-  if (met < FEW) {
-    for (let i = 0; i < met; i++) if (few[i] === value) return true;
-    few[met++] = value;
-    return false;
+  if (many !== null) {
+    const { size } = many;
+    return many.add(value).size === size;
   }
-  many ??= new Set(few);
-  const { size } = many;
-  return many.add(value).size === size;
+  for (let i = 0; i < met; i++) if (few[i] === value) return true;
+  if (met < FEW) few[met++] = value;
+  else beginSet(value);
+  return false;
+}
+
+function beginSet(value) {
+  many = new Set();
+  for (let i = 0; i < FEW; i++) many.add(few[i]);
+  many.add(value);
 }
 
 /** Lets go of the objects that were met. */
@@ -156,6 +183,7 @@ function forget() {
   for (let i = 0; i < met; i++) few[i] = null;
   met = 0;
   many = null;
+  isLarge = false;
 }
 
-module.exports = { exceedsJson, needsPacking };
+module.exports = { FEW, NOT_PLAIN, countPlain, needsPacking };
