@@ -13,19 +13,43 @@ const { triple } = require('../lib/platform.js');
 
 const loader = path.join(__dirname, '..', 'native.cjs');
 
-test('without an addon the error says what was tried and what to do', (t) => {
+/** What a copy of the loader without an addon says, with these files beside it. */
+function failureBeside(t, files) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'busybody-'));
   t.after(() => fs.rmSync(folder, { recursive: true }));
   fs.mkdirSync(path.join(folder, 'lib'));
   fs.copyFileSync(loader, path.join(folder, 'native.cjs'));
   fs.copyFileSync(path.join(__dirname, '..', 'lib', 'platform.js'), path.join(folder, 'lib', 'platform.js'));
-  assert.throws(() => require(path.join(folder, 'native.cjs')), (err) => {
+  for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text);
+  try {
+    require(path.join(folder, 'native.cjs'));
+  } catch (err) {
     assert.strictEqual(err.code, 'ERR_NATIVE_ADDON');
-    assert.match(err.message, new RegExp(`busybody\\.${triple()}\\.node: not there`));
-    assert.match(err.message, new RegExp(`busybody-${triple()}: not there`));
-    assert.match(err.message, /npm run build/);
-    return true;
-  });
+    return err.message;
+  }
+  return assert.fail('it has found an addon');
+}
+
+test('without an addon the error says what was tried and what to do', (t) => {
+  const message = failureBeside(t, {});
+  assert.match(message, new RegExp(`busybody\\.${triple()}\\.node: not there`));
+  assert.match(message, new RegExp(`busybody-${triple()}: not there`));
+  assert.match(message, /npm run build/);
+});
+
+test('what it says to do fits what happened', (t) => {
+  const manifest = (optionalDependencies) => JSON.stringify({ name: 'busybody', optionalDependencies });
+  const clone = failureBeside(t, { 'package.json': manifest({}), 'Cargo.toml': '' });
+  assert.match(clone, /In a clone of the repository: npm run build/);
+  assert.doesNotMatch(clone, /optional dependency|omit/);
+  const none = failureBeside(t, { 'package.json': manifest({ 'busybody-other-arch': '1.0.0' }) });
+  assert.match(none, new RegExp(`has no optional dependency for ${triple()}: installing again does not help`));
+  assert.doesNotMatch(none, /omit=optional/);
+  const left = failureBeside(t, { 'package.json': manifest({ [`busybody-${triple()}`]: '1.0.0' }) });
+  assert.match(left, new RegExp(`busybody-${triple()} is not installed: install again without --omit=optional`));
+  assert.doesNotMatch(left, /npm run build/);
+  const broken = failureBeside(t, { [`busybody.${triple()}.node`]: 'no library' });
+  assert.match(broken, new RegExp(`busybody\\.${triple()}\\.node is there but does not load`));
 });
 
 test('an override that does not load is an error, not a fallback', (t) => {
