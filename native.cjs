@@ -17,9 +17,13 @@ module.exports = load();
 
 function load() {
   // An override that does not load is an error: falling back would run other code than was asked for.
-  const addon = process.env.BUSYBODY_NATIVE ? loadFrom(path.resolve(process.env.BUSYBODY_NATIVE)) : loadPlatform() ?? loadUnlisted();
+  const addon = process.env.BUSYBODY_NATIVE ? loadFrom(path.resolve(process.env.BUSYBODY_NATIVE)) : find();
   if (addon === undefined) throw failure();
   return addon;
+}
+
+function find() {
+  return isSingleExecutable() ? loadBeside(process.execPath) : loadPlatform() ?? loadUnlisted();
 }
 
 function loadPlatform() {
@@ -52,14 +56,20 @@ function loadPlatform() {
   return undefined;
 }
 
-/** On a platform without a package: one built here. And what was put beside a program that is a single executable. */
+/** On a platform without a package: one that was built here. */
 function loadUnlisted() {
-  const file = `busybody.${platform}.node`;
-  if (attempts.length === 0) return loadFrom(path.join(__dirname, file));
-  return isSingleExecutable() ? loadFrom(path.join(path.dirname(process.execPath), file)) : undefined;
+  return attempts.length > 0 ? undefined : loadFrom(path.join(__dirname, `busybody.${platform}.node`));
 }
 
-/** By a `require` of our own: that of a bundle or of a single executable knows only what was bundled. */
+/** A single executable can require nothing that was bundled. Beside it lies the addon, with a hash in its name as bundlers give it or without. */
+function loadBeside(program) {
+  const folder = path.dirname(program);
+  const name = `busybody.${platform}`;
+  const found = fs.readdirSync(folder).filter((file) => file.startsWith(name) && /^(-\w+)?\.node$/.test(file.slice(name.length)));
+  return loadFrom(path.join(folder, found[0] ?? `${name}.node`));
+}
+
+/** By a `require` of our own: that of a bundle knows only what was bundled. */
 function loadFrom(file) {
   try {
     return createRequire(file)(file);
@@ -100,6 +110,7 @@ function advice() {
   if (there !== undefined) {
     return `${there.file} is there but does not load: it was built for another system, for example one with a newer C library.`;
   }
+  if (isSingleExecutable()) return `Put busybody.${platform}.node beside the executable, or name it with BUSYBODY_NATIVE.`;
   if (path.basename(__filename) !== 'native.cjs') {
     return 'This program is bundled, and the bundle has no addon. Bundle again with a loader for .node files '
       + "(esbuild: loader { '.node': 'copy' }; webpack: node-loader), leave busybody out of the bundle (external), "
@@ -130,8 +141,7 @@ function reason(error) {
 }
 
 function isMissing({ code }) {
-  // The last one is what a single executable's require says of all that is not built in.
-  return code === 'MODULE_NOT_FOUND' || code === 'ERR_UNKNOWN_BUILTIN_MODULE';
+  return code === 'MODULE_NOT_FOUND';
 }
 
 function runtime() {

@@ -12,6 +12,7 @@ const { Context, Contexts } = require('./context.js');
 const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
 const { Handlers } = require('./handlers.js');
+const { custom, summary } = require('./inspect.js');
 const { Keeper } = require('./keeper.js');
 const { checkMethod, parseBridgeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
@@ -115,6 +116,14 @@ class Bridge extends EventEmitter {
 
   [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
     return this.close();
+  }
+
+  [custom](depth, options) {
+    if (!(#native in this)) return this;
+    const over = this.#failure !== null || this.#ended !== null;
+    const state = over ? 'closed' : this.#listening ? 'listening' : 'starting';
+    const nodes = this.nodes().map(({ id }) => id);
+    return summary(this, { state, address: this.url, nodes, methods: this.#handlers.names }, depth, options);
   }
 
   #listen({ url, mode, maxMessage, maxPending, stallTimeout, resumeTimeout }) {

@@ -11,8 +11,14 @@ const FIRST_DELAY = 100;
 /** Milliseconds before a lost connection is tried again, doubling up to the longest. */
 const RETRY_DELAY = 10;
 const LONGEST_DELAY = 1_000;
-/** Milliseconds that a bridge may take to let a node in, once it is connected. */
-const WELCOME_TIMEOUT = 10_000;
+/**
+ * How often, and after how many milliseconds each time, it is looked whether a bridge has let a node in once it is connected.
+ * Between two looks the loop reads: an answer that came while this process was busy, or stopped, is not missed.
+ */
+const WELCOME_LOOKS = 5;
+const WELCOME_PAUSE = 900;
+/** Attempts of a node that could host but for a bridge that it cannot reach either: that one is starting, or about to put its socket back. */
+const PATIENT_ATTEMPTS = 7;
 /** Codes that trying again does not mend. */
 const FINAL = new Set(['ERR_DUPLICATE_NODE', 'ERR_UNAUTHORIZED', 'ERR_PROTOCOL', 'ERR_INVALID_ARG', 'ENAMETOOLONG']);
 /** Codes with which the bridge itself answers: it is not to be looked for elsewhere. */
@@ -77,17 +83,23 @@ class Connection {
   #dial(url) {
     try {
       this.#native.connect(url, this.#turn);
-      this.#patience = setTimeout(() => this.#unanswered(), WELCOME_TIMEOUT).unref();
+      this.#awaitWelcome(WELCOME_LOOKS);
     } catch (cause) {
       // Never within the caller's own call: it has not had the time to listen.
       process.nextTick(() => this.lost(fromNative(cause.code, cause.message), false));
     }
   }
 
-  /** There is a listener, but it does not answer: its process may be stopped. */
+  #awaitWelcome(looks) {
+    const look = () => (looks > 1 ? this.#awaitWelcome(looks - 1) : this.#unanswered());
+    this.#patience = setTimeout(look, WELCOME_PAUSE).unref();
+  }
+
+  /** There is a listener, but it does not answer: it is stopped, or no bridge. */
   #unanswered() {
+    const peer = this.#native.peer();
     this.#native.disconnect();
-    this.lost(new BusybodyError('ERR_TIMEOUT', `no answer from the bridge at ${this.#options.url}`), false);
+    this.lost(silence(this.#options.url, peer), false);
   }
 
   /** The bridge has let us in. */
@@ -137,36 +149,38 @@ class Connection {
   #missed(error) {
     // Of a bridge that has let us in before, bad bytes are an accident.
     if (FINAL.has(error.code) && !(this.#everOnline && error.code === 'ERR_PROTOCOL')) return this.#fail(error);
-    if (this.#options.bridge === 'auto' && NOBODY.has(error.code) && this.#host()) return;
-    if (this.#everOnline) {
-      this.#events.retrying(error);
-      this.#retry();
-    } else if (this.#attempts >= this.#options.maxConnectionAttempts) {
-      this.#fail(new BusybodyError(
-        'ERR_NO_BRIDGE',
-        `no bridge at ${this.#options.url} after ${this.#attempts} attempts (${error.message})`,
-        { cause: error },
-      ));
-    } else {
-      this.#later(FIRST_DELAY * 2 ** Math.min(this.#attempts - 1, 5));
-    }
+    const mayHost = this.#options.bridge === 'auto' && NOBODY.has(error.code) && this.#bridge === null;
+    const refusal = mayHost ? this.#host() : null;
+    if (!mayHost || refusal !== null) this.#tryLater(error, refusal);
   }
 
-  /** Whether this process took the address, or lost it to one that is there now. */
+  /** Takes the address and connects to it; or returns why this process cannot. */
   #host() {
-    if (this.#bridge !== null) return false;
     try {
       this.#bridge = this.#events.host();
-    } catch {
-      // Mostly EADDRINUSE: somebody else was faster, and can be connected to.
-      return false;
+    } catch (refusal) {
+      return refusal;
     }
     this.#bridge.once('close', () => {
       this.#bridge = null;
     });
     this.#attempts -= 1;
     this.start();
-    return true;
+    return null;
+  }
+
+  /** `refusal`: why this process cannot host the bridge that it has not found, or null. */
+  #tryLater(error, refusal) {
+    const taken = refusal?.code === 'EADDRINUSE';
+    const most = taken ? Math.max(this.#options.maxConnectionAttempts, PATIENT_ATTEMPTS) : this.#options.maxConnectionAttempts;
+    if (this.#everOnline) {
+      this.#events.retrying(refusal === null || taken ? error : refusal);
+      this.#retry();
+    } else if (error.code === 'ERR_TIMEOUT' || this.#attempts >= most) {
+      this.#fail(noBridge(this.#options.url, this.#attempts, error, refusal));
+    } else {
+      this.#later(FIRST_DELAY * 2 ** Math.min(this.#attempts - 1, 5));
+    }
   }
 
   #retry() {
@@ -186,6 +200,25 @@ class Connection {
     clearTimeout(this.#patience);
     this.#events.failed(error);
   }
+}
+
+function noBridge(url, attempts, error, refusal) {
+  const cause = refusal ?? error;
+  const unhosted = refusal === null ? '' : ', and this process cannot host one';
+  const tried = `no bridge at ${url} after ${attempts} attempt${attempts === 1 ? '' : 's'}${unhosted} (${cause.message})`;
+  return new BusybodyError('ERR_NO_BRIDGE', tried, { cause });
+}
+
+/** Why a listener that was connected to says nothing. `peer`: { pid, name, stopped }, or null where the system does not tell. */
+function silence(url, peer) {
+  if (peer === null) {
+    return new BusybodyError('ERR_PROTOCOL', `who listens at ${url} accepts connections but says nothing: it is no bridge, or it is stopped`);
+  }
+  const { pid, name, stopped } = peer;
+  if (stopped) {
+    return new BusybodyError('ERR_TIMEOUT', `the bridge at ${url} does not answer: its process ${pid} (${name}) is stopped; kill -CONT ${pid} lets it go on`);
+  }
+  return new BusybodyError('ERR_PROTOCOL', `process ${pid} (${name}) at ${url} accepts connections but says nothing: it is no bridge`);
 }
 
 /**

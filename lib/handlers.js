@@ -32,6 +32,10 @@ class Handlers {
     this.#byName.set(name, { listener, serves });
   }
 
+  get names() {
+    return [...this.#byName.keys()];
+  }
+
   get(name) {
     return this.#byName.get(name)?.listener;
   }

@@ -2,6 +2,7 @@
 
 // What a node is told: calls of the native side become events, replies and notices.
 
+const { noListener } = require('./advice.js');
 const { Aside } = require('./aside.js');
 const { rethrow } = require('./calls.js');
 const { Context } = require('./context.js');
@@ -165,7 +166,7 @@ class Inbound {
     if (correlation !== 0 && this.#refuses) return this.#refuse(from, event, correlation);
     const reply = correlation === 0 ? this.#lastReply : this.#createReply(from, event, broadcast, correlation, (head >> 3) & 3);
     if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
-    this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', `nothing listens for '${event}' there`);
+    this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', noListener(this.#emitter, event));
   }
 
   /**
@@ -293,14 +294,19 @@ class Inbound {
         break;
       }
       case NOTICE.ONLINE:
-        this.#askersLost(JSON.parse(body)[1] === 'true');
-        return this.#notices.online();
+        return this.#welcomed(...JSON.parse(body));
       case NOTICE.REJECTED: return this.#notices.rejected(errorOf(body));
       case NOTICE.LOST: return this.#notices.lost(errorOf(body));
       case NOTICE.DRAIN: return this.#notices.drain();
       case NOTICE.LEFT: return this.#notices.left();
       case NOTICE.ENDED: return this.#notices.ended(decode(correlation, body));
     }
+  }
+
+  #welcomed(pid, kept, near) {
+    this.presence.near = near === 'true';
+    this.#askersLost(kept === 'true');
+    this.#notices.online();
   }
 
   #name(slot, name, asker) {

@@ -5,6 +5,7 @@
 const { EventEmitter } = require('node:events');
 const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
+const { warnOfUndeliverable, warnOfWildcard } = require('./advice.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
 const { Contexts } = require('./context.js');
@@ -14,6 +15,7 @@ const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require(
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
 const { Handlers } = require('./handlers.js');
 const { Inbound } = require('./inbound.js');
+const { custom, summary } = require('./inspect.js');
 const { Keeper } = require('./keeper.js');
 const { lane } = require('./lane.js');
 const { Leaving } = require('./leaving.js');
@@ -42,6 +44,8 @@ class Node extends EventEmitter {
   /** Whether what comes is not acknowledged, because too much is put aside. */
   #holdsBack = false;
   #leaving;
+  /** Whether the program has given up what was not delivered. */
+  #forced = false;
   #lastWords;
   #estate;
 
@@ -155,7 +159,8 @@ class Node extends EventEmitter {
   }
 
   nodes() {
-    return this.#messenger.roster(this.#options.replyTimeout);
+    return this.#messenger.roster(this.#options.replyTimeout)
+      .then((infos) => infos.map((info) => this.#inbound.presence.shown(info)));
   }
 
   leave(how) {
@@ -196,6 +201,13 @@ class Node extends EventEmitter {
 
   [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
     return this.leave();
+  }
+
+  [custom](depth, options) {
+    if (!(#options in this)) return this;
+    const { id, url: address } = this.#options;
+    const { hosting, pending } = this;
+    return summary(this, { id, state: this.#state, address, hosting, pending }, depth, options);
   }
 
   // ---- listeners: the bridge is told which events concern this node ---------------------------------------------
@@ -255,6 +267,7 @@ class Node extends EventEmitter {
     if (this.#handlers?.prune(this, event)) this.#inbound.handlersChanged();
     const listens = this.listenerCount(event) > 0;
     if (listens === this.#interests.has(event) || !isInterest(event)) return;
+    if (listens) warnOfWildcard(event);
     if (listens) this.#interests.add(event);
     else this.#interests.delete(event);
     if (PRESENCE_EVENTS.has(event)) this.#updatePresence();
@@ -345,7 +358,7 @@ class Node extends EventEmitter {
       asideEmitted: () => {
         if (this.#holdsBack && this.#inbound.asideBytes <= this.#options.maxPending / 8) this.#holdBack(false);
       },
-      undeliverable: (detail) => this.emit('undeliverable', detail),
+      undeliverable: (detail) => this.#lost(detail),
     };
   }
 
@@ -377,6 +390,7 @@ class Node extends EventEmitter {
   }
 
   #forceLeave() {
+    this.#forced = true;
     this.#close(closedError('the node has left'), false);
     this.emit('leave.force');
     return Promise.resolve();
@@ -401,8 +415,13 @@ class Node extends EventEmitter {
     });
   }
 
+  /** A message reached nobody, and nobody waits for an answer to it. */
+  #lost(detail) {
+    if (!this.emit('undeliverable', detail) && !this.#forced) warnOfUndeliverable(this.id, detail);
+  }
+
   #undeliverable = (target, event, { code }) => {
-    this.emit('undeliverable', { target, event, code });
+    this.#lost({ target, event, code });
   };
 }
 

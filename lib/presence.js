@@ -12,6 +12,9 @@ class Presence {
   /** Whether nobody was there, at some time, of whom this node was not told: who is new from then on has joined. */
   #complete = false;
 
+  /** Whether the bridge is in our own pid namespace: elsewhere its numbers of processes are nobody's, or somebody else's. */
+  near = true;
+
   /** `emit(event, …)` tells the program. */
   constructor(emit) {
     this.#emit = emit;
@@ -29,16 +32,23 @@ class Presence {
    * or 'node:leave' (info, reason, identity). An identity is that of a process, whatever bridge it is on.
    */
   heed(event, args) {
-    if (event === 'node:roster') this.#list(...args);
+    if (event === 'node:roster') return this.#list(...args);
     // Before the first roster this node was not listening yet, as far as the bridge knew.
-    else if (this.#known === null) return;
-    else if (event === 'node:join') this.#join(...args);
-    else if (event === 'node:leave') this.#leave(...args);
+    if (this.#known === null) return undefined;
+    const [info, ...rest] = args;
+    return event === 'node:join' ? this.#join(this.shown(info), ...rest) : this.#leave(this.shown(info), ...rest);
+  }
+
+  /** A NodeInfo as it is true in this process. */
+  shown(info) {
+    if (this.near) return info;
+    const { pid, ...rest } = info;
+    return rest;
   }
 
   /** Who is there, in parts; the first one begins anew, for a bridge that is no more may have left its list unfinished. */
   #list(infos, identities, complete, part = 0, more = false) {
-    const listed = infos.map((info, i) => [info.id, { info, identity: identities[i] }]);
+    const listed = infos.map((info, i) => [info.id, { info: this.shown(info), identity: identities[i] }]);
     this.#listed = part === 0 ? listed : this.#listed.concat(listed);
     if (more) return;
     const now = new Map(this.#listed);

@@ -18,13 +18,14 @@ use crate::error::Error;
 use crate::node::delivering::Delivery;
 use crate::node::receiving::{Event, Payload};
 use crate::pool::Lease;
+use crate::transport::pid_namespace;
 use crate::wire::frame::{Encoding, kind};
 
 /// What a call of kind 3 is about.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub enum Notice {
-    /// `[bridge pid, kept]`, where kept is "true" or "false".
+    /// `[bridge pid, kept, near]`: kept, and whether numbers of processes mean the same there, are "true" or "false".
     Online = 1,
     /// `[code, text]`
     Rejected = 2,
@@ -139,7 +140,9 @@ impl Entered {
             }
             Event::Departed { node, session } => self.notify_peer(Notice::Departed, 0, session, &node),
             Event::Online(welcome) => {
-                self.notify_json(Notice::Online, 0, &[&welcome.pid.to_string(), &welcome.kept.to_string()]);
+                let near = welcome.namespace == 0 || welcome.namespace == pid_namespace();
+                let words = [welcome.pid.to_string(), welcome.kept.to_string(), near.to_string()];
+                self.notify_json(Notice::Online, 0, &words.each_ref().map(String::as_str));
             }
             Event::Rejected { code, text } => self.notify_json(Notice::Rejected, 0, &[code.as_str(), &text]),
             Event::Failed { correlation, code, text } => {

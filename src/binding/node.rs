@@ -24,7 +24,7 @@ use crate::node::client::{Client, Config, Phase};
 use crate::node::link::Link;
 use crate::node::link_task::TaskLink;
 use crate::node::link_uv::{LibUv, LoopLink};
-use crate::transport::{Connecting, Target, connect};
+use crate::transport::{Connecting, Listening, Silent, Target, connect, pid_namespace};
 
 /// What a node is set up with.
 #[napi(object)]
@@ -38,11 +38,23 @@ pub struct NodeSetup {
     pub lane: bool,
 }
 
+/// The process at the other end of a link.
+#[napi(object)]
+pub struct Peer {
+    pub pid: u32,
+    /// As `ps` shows it.
+    pub name: String,
+    /// Whether a signal or a debugger has stopped it.
+    pub stopped: bool,
+}
+
 /// A node's native half.
 #[napi]
 pub struct NativeNode {
     core: Rc<Core>,
     task_driver: bool,
+    /// Who listens where it connected last, where the system tells.
+    peer: Cell<Option<Listening>>,
 }
 
 /// Checks an address.
@@ -65,6 +77,7 @@ impl NativeNode {
             session: random(),
             secret: random(),
             pid: std::process::id(),
+            namespace: pid_namespace(),
             max_message: setup.max_message as u64,
             max_pending: setup.max_pending as u64,
         };
@@ -74,7 +87,7 @@ impl NativeNode {
         if setup.lane {
             client.use_lane(Box::new(SharedMemory::default()));
         }
-        Self { core: Core::new(client, dispatch), task_driver: setup.task_driver }
+        Self { core: Core::new(client, dispatch), task_driver: setup.task_driver, peer: Cell::new(None) }
     }
 
     /// `{ send, sendParts, flush, turn }`: see `binding/hot.rs`.
@@ -95,6 +108,7 @@ impl NativeNode {
         for target in Target::resolve(&address)? {
             match connect(&target).map_err(|error| unreachable(&error, &url)) {
                 Ok(connecting) => {
+                    self.peer.set(connecting.listening());
                     let link = self.link(env, connecting, turn).map_err(|error| unreachable(&error, &url))?;
                     self.core.attach(link);
                     return Ok(());
@@ -103,6 +117,13 @@ impl NativeNode {
             }
         }
         Err(failure.into())
+    }
+
+    /// Who listens where it connected last, or null where the system does not tell.
+    #[napi]
+    pub fn peer(&self) -> Option<Peer> {
+        let Silent { pid, name, stopped } = self.peer.get().and_then(Listening::look_up)?;
+        Some(Peer { pid, name, stopped })
     }
 
     /// A number for "node:event"; numbers count up from 0.

@@ -70,6 +70,7 @@ fn hello(id: &str) -> Vec<u8> {
     let hello = Hello {
         session: 3,
         pid: 4,
+        namespace: 1,
         max_message: 1_000,
         id,
         token,
@@ -132,8 +133,15 @@ struct Victim {
 
 impl Victim {
     fn join(router: &mut Router) -> Self {
-        let config =
-            Config { id: "victim".into(), session: 5, secret: 7, pid: 6, max_message: 900, max_pending: 10_000 };
+        let config = Config {
+            id: "victim".into(),
+            session: 5,
+            secret: 7,
+            pid: 6,
+            namespace: 1,
+            max_message: 900,
+            max_pending: 10_000,
+        };
         let mut victim = Self { client: Client::new(config), key: router.connect(Peer::default(), 0) };
         ["news", "e", "a", "node:join", "node:leave"].iter().for_each(|event| victim.client.listen(event, true));
         victim.client.connected();
@@ -165,7 +173,7 @@ impl Victim {
 /// Mallory says `bytes` in pieces of `pieces`; everyone else lives on, and nothing of it stays behind.
 fn endures(bytes: &[u8], pieces: usize) {
     let limits = Limits { max_message: 50_000, max_pending: 60_000, ..Limits::default() };
-    let mut router = Router::new(limits, 1, 1, Default::default());
+    let mut router = Router::new(limits, 1, (1, 1), Default::default());
     let mut victim = Victim::join(&mut router);
     let mallory = router.connect(Peer::default(), 0);
     for piece in bytes.chunks(pieces) {
@@ -221,7 +229,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
         pieces in pieces(),
     ) {
-        let welcome = Welcome { epoch: 1, pid: 1, max_message: 1_000, window: 1_000, resume_timeout: 0, kept: true };
+        let welcome = Welcome { epoch: 1, pid: 1, max_message: 1_000, window: 1_000, resume_timeout: 0, kept: true, namespace: 1 };
         let mut bytes = [
             written(|out| { encode_preamble(out); welcome.encode(out) }),
             written(|out| put_name(1, "a", out)),
@@ -232,7 +240,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        let config = Config { id: "c".into(), session: 5, secret: 7, pid: 6, max_message: 900, max_pending: 10_000 };
+        let config = Config { id: "c".into(), session: 5, secret: 7, pid: 6, namespace: 1, max_message: 900, max_pending: 10_000 };
         let mut client = Client::new(config);
         client.connected();
         'link: for piece in bytes.chunks(pieces) {

@@ -101,7 +101,7 @@ impl Router {
             id: &hello.id,
             session: hello.session,
             secret: hello.secret,
-            pid: Some(hello.pid),
+            process: Some((hello.pid, hello.namespace)),
             max_message: hello.max_message,
             lane: hello.lane,
             fresh: hello.epoch == 0,

@@ -214,7 +214,8 @@ impl Router {
     fn identify(&mut self, link: LinkKey, id: &RawJson, node: &str) {
         let now = self.link(link).progress;
         let max_message = self.limits.max_message;
-        let newcomer = Newcomer { id: node, session: 0, secret: 0, pid: None, max_message, lane: false, fresh: true };
+        let newcomer =
+            Newcomer { id: node, session: 0, secret: 0, process: None, max_message, lane: false, fresh: true };
         match self.add_member(link, &newcomer, now) {
             Ok(member) => {
                 self.interests.listen_to_everything(member);

@@ -18,7 +18,8 @@ pub struct Newcomer<'a> {
     /// 0: it keeps nothing of what it says.
     pub session: u64,
     pub secret: u64,
-    pub pid: Option<u32>,
+    /// Its process: number and pid namespace.
+    pub process: Option<(u32, u32)>,
     /// Bytes of one message that it takes.
     pub max_message: u64,
     /// Whether it wants to hear of memory that others share.
@@ -33,10 +34,15 @@ impl Router {
     /// # Errors
     /// `ERR_DUPLICATE_NODE`.
     pub(super) fn add_member(&mut self, link: LinkKey, newcomer: &Newcomer<'_>, now: u64) -> Result<MemberKey> {
-        let &Newcomer { id, session, secret, pid, max_message, lane, fresh } = newcomer;
+        let &Newcomer { id, session, secret, process, max_message, lane, fresh } = newcomer;
+        // A number of another pid namespace means somebody else here, or nobody; and so do ours there.
+        let near = process.filter(|&(_, namespace)| namespace != 0 && namespace == self.welcome.namespace);
         if let Some(member) = self.symbols.find(id).and_then(|id| self.find_member(id)) {
-            if self.members[member.place as usize].link.is_some() {
-                let text = format!("duplicate-node: the id '{id}' is taken");
+            let Member { link: taken, info, .. } = &self.members[member.place as usize];
+            if taken.is_some() {
+                let whose =
+                    info.pid.filter(|_| near.is_some()).map(|pid| format!(" by process {pid}")).unwrap_or_default();
+                let text = format!("duplicate-node: the id '{id}' is taken{whose}");
                 return Err(Error::new(Code::DuplicateNode, text));
             }
             self.remove_member(member, Departure::Replaced);
@@ -49,7 +55,8 @@ impl Router {
         state.member = Some(key);
         state.progress = now;
         let Peer { uid, address, since, .. } = state.peer.clone();
-        let info = NodeInfo { id: id.to_owned(), pid: state.peer.pid.or(pid), uid, address, since };
+        let pid = state.peer.pid.or(near.map(|(pid, _)| pid));
+        let info = NodeInfo { id: id.to_owned(), pid, uid, address, since };
         let identity = self.identity_of(session);
         let (interests, askers, owed, owing, unfinished) = Default::default();
         self.members.insert(Member {

@@ -106,8 +106,9 @@ pub struct Router {
 }
 
 impl Router {
-    /// A bus without nodes. `epoch` tells this bridge from others, `pid` is the host's.
-    pub fn new(limits: Limits, epoch: u64, pid: u32, counters: Arc<Counters>) -> Self {
+    /// A bus without nodes. `epoch` tells this bridge from others, `host` is its process: number and pid
+    /// namespace.
+    pub fn new(limits: Limits, epoch: u64, (pid, namespace): (u32, u32), counters: Arc<Counters>) -> Self {
         let Limits { max_message, resume_timeout, .. } = limits;
         // A receiver's queue has room for what a few senders may have under way to it.
         let window = WINDOW.min(limits.max_pending as u64 / 2);
@@ -123,7 +124,7 @@ impl Router {
             run: Run::default(),
             limits,
             counters,
-            welcome: Welcome { epoch, pid, max_message, window, resume_timeout, kept: true },
+            welcome: Welcome { epoch, pid, max_message, window, resume_timeout, kept: true, namespace },
             dirty: Vec::new(),
             resumed: Vec::new(),
             full: 0,

@@ -25,7 +25,7 @@ use super::router::{Limits, Router};
 use crate::error::Error;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
-use crate::transport::{Before, Entry, Listener, PeerFacts, Process, RosterFile, Stream};
+use crate::transport::{Before, Ending, Entry, Listener, PeerFacts, Process, RosterFile, Stream, pid_namespace};
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
@@ -86,7 +86,7 @@ fn run(
     let host: Rc<dyn Fn(HostEvent)> = Rc::new(host);
     match runtime {
         Ok(runtime) => {
-            let router = Router::new(limits, random(), std::process::id(), counters.clone());
+            let router = Router::new(limits, random(), (std::process::id(), pid_namespace()), counters.clone());
             let server = Rc::new(Server::new(router, (roster, counters), host.clone()));
             LocalSet::new().block_on(&runtime, server.serve(listener, orders));
         }
@@ -251,8 +251,11 @@ impl Server {
         self.links.borrow_mut().remove(&key);
         let kept = self.router.borrow_mut().disconnect(key, Departure::Died);
         self.pump();
-        if let (Some(node), Some(process)) = (kept, io.process.get()) {
-            tokio::task::spawn_local(self.clone().watch_process(node, process));
+        // Of a process in another pid namespace there is no number, only the link that leads to it.
+        if let Some(node) = kept
+            && let Some(ending) = io.process.get().map(Ending::Of).or_else(|| Ending::behind(&io.stream))
+        {
+            tokio::task::spawn_local(self.clone().watch_process(node, ending));
         }
         if self.links.borrow().is_empty() {
             self.all_closed.notify_one();
@@ -401,14 +404,14 @@ impl Server {
     }
 
     /// A node lost its link: if that is because its process ended, nobody need wait for it.
-    async fn watch_process(self: Rc<Self>, node: MemberKey, process: Process) {
+    async fn watch_process(self: Rc<Self>, node: MemberKey, ending: Ending) {
         let pauses = DEATH_WATCH.into_iter().map(Duration::from_millis);
         for pause in pauses.chain(std::iter::repeat(LATE_DEATH_WATCH)) {
             tokio::time::sleep(pause).await;
             if !self.router.borrow().is_away(node) {
                 return;
             }
-            if process.has_ended() {
+            if ending.has_come() {
                 self.router.borrow_mut().forsake(node, self.now());
                 return self.pump();
             }

@@ -47,6 +47,8 @@ pub struct Config {
     /// Random, for the node's life; only bridges are told.
     pub secret: u64,
     pub pid: u32,
+    /// The pid namespace in which that is its number; 0: unknown.
+    pub namespace: u32,
     /// Bytes of one message.
     pub max_message: u64,
     /// Bytes that may wait for the bridge or its receivers.

@@ -196,7 +196,7 @@ async fn drive(connecting: Connecting, pipe: Arc<Pipe>, wake: Wake) {
 }
 
 async fn open(connecting: Connecting) -> io::Result<Stream> {
-    let Connecting { socket, connected } = connecting;
+    let Connecting { socket, connected, .. } = connecting;
     let watched = socket.try_clone()?;
     let stream = Stream::from_socket(socket)?;
     if !connected {

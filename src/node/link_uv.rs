@@ -108,7 +108,7 @@ impl LoopLink {
         ready: Box<dyn Fn()>,
         closed: Box<dyn FnOnce()>,
     ) -> io::Result<Self> {
-        let Connecting { socket, connected } = connecting;
+        let Connecting { socket, connected, .. } = connecting;
         // SAFETY: the size is libuv's own; a zeroed allocation is what uv_poll_init takes.
         let (layout, handle) = unsafe {
             let layout = Layout::from_size_align((uv.handle_size)(UV_POLL), 16).map_err(io::Error::other)?;

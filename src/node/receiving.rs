@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::client::{Client, Phase};
 use super::delivering::Delivery;
 use super::inbox::End;
+use super::outbox::State;
 use super::requests::Expired;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
@@ -215,11 +216,21 @@ impl Client {
     /// Time has passed: requests whose time is up fail.
     pub fn handle_timeout(&mut self, now: u64) {
         self.now = now;
-        for Expired { correlation, to, timeout } in self.requests.expire(now) {
-            self.give_up(&to, correlation, Code::Timeout);
+        for Expired { correlation, to, timeout, seq } in self.requests.expire(now) {
             let whose = if to.is_empty() { "the bridge".to_owned() } else { format!("'{to}'") };
-            let text = format!("no reply from {whose} within {timeout} ms");
+            let progress = self.progress_of(seq);
+            let text = format!("no reply from {whose} within {timeout} ms: {progress}");
+            self.give_up(&to, correlation, Code::Timeout);
             self.events.push_back(Event::Failed { correlation, code: Code::Timeout, text });
+        }
+    }
+
+    /// How far a message has come that nobody answered.
+    fn progress_of(&self, seq: u64) -> &'static str {
+        match self.outbox.get(seq).map(|entry| entry.state) {
+            None | Some(State::Settled) => "it took the message and has not answered",
+            Some(_) if self.phase() != Phase::Online => "the message waits for a connection to the bridge",
+            Some(_) => "it has not taken the message yet",
         }
     }
 

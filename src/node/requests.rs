@@ -35,6 +35,8 @@ pub struct Expired {
     pub to: Rc<str>,
     /// Milliseconds it was given.
     pub timeout: u32,
+    /// Its number among all messages of this node.
+    pub seq: u64,
 }
 
 /// All of a node's requests. Bounded by what may be unsettled, and by what callers wait for.
@@ -131,8 +133,8 @@ impl Requests {
                 }
                 lane.pop_front();
                 self.deadlines -= 1;
-                if let Some(Request { to, .. }) = self.waiting.remove(&correlation) {
-                    expired.push((deadline, Expired { correlation, to, timeout }));
+                if let Some(Request { to, seq, .. }) = self.waiting.remove(&correlation) {
+                    expired.push((deadline, Expired { correlation, to, timeout, seq }));
                 }
             }
         }

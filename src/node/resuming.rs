@@ -26,6 +26,7 @@ impl Client {
         let hello = Hello {
             session: self.config.session,
             pid: self.config.pid,
+            namespace: self.config.namespace,
             max_message: self.config.max_message,
             id: self.config.id.clone(),
             token: String::new(),

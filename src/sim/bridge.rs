@@ -46,7 +46,8 @@ impl Bridge {
     /// A bridge without nodes. `before` is what the bridge before has noted; `None`: nobody knows what that was.
     pub fn new(limits: Limits, number: usize, now: u64, before: Option<Roster>, ledger: &mut Ledger) -> Self {
         let counters = Arc::new(Counters::default());
-        let mut router = Router::new(limits, (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15), 1, counters.clone());
+        let mut router =
+            Router::new(limits, (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15), (1, 1), counters.clone());
         if number > 1 {
             router.take_over(before.as_ref().map(|before| before.values().cloned().collect()), now);
         }

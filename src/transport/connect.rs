@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
+use super::process::Silent;
 use super::socket_name::SocketName;
-use super::{private_dir, tcp};
+use super::{listening, peer, private_dir, tcp};
+
 use crate::address::{self, Address};
 use crate::error::Result;
 
@@ -47,6 +49,38 @@ pub struct Connecting {
     pub socket: Socket,
     /// Whether it is connected. If not, wait until it is writable, then ask [`finish`].
     pub connected: bool,
+    /// Where it leads over TCP.
+    target: Option<SocketAddr>,
+}
+
+/// Who listens at the other end of a connection, to be asked later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// The process with this number, by the kernel's word.
+    Process(u32),
+    /// Whoever has this TCP address.
+    At(SocketAddr),
+}
+
+impl Listening {
+    /// What the system shows of that process; `None` where it does not: systems other than Linux, processes of other pid
+    /// namespaces, and over TCP those of other users. Over TCP all processes are looked through.
+    pub fn look_up(self) -> Option<Silent> {
+        match self {
+            Self::Process(pid) => Silent::look_up(pid),
+            Self::At(address) => listening::pid_at(address).and_then(Silent::look_up),
+        }
+    }
+}
+
+impl Connecting {
+    /// Who listens at the other end, where the system tells.
+    pub fn listening(&self) -> Option<Listening> {
+        if let Some(address) = self.target {
+            return Some(Listening::At(address));
+        }
+        peer::pid_of(&SockRef::from(&self.socket)).map(Listening::Process)
+    }
 }
 
 /// Begins to connect. `WouldBlock` says that the listener's backlog is full: try again a little later.
@@ -77,7 +111,7 @@ fn connect_unix(path: &Path) -> io::Result<Connecting> {
     let socket = new_socket(Domain::UNIX)?;
     // A Unix socket is connected at once, or not at all.
     socket.connect(SocketName::of(path)?.address())?;
-    Ok(Connecting { socket, connected: true })
+    Ok(Connecting { socket, connected: true, target: None })
 }
 
 fn connect_tcp(address: SocketAddr) -> io::Result<Connecting> {
@@ -86,9 +120,11 @@ fn connect_tcp(address: SocketAddr) -> io::Result<Connecting> {
     match socket.connect(&address.into()) {
         Ok(()) => {
             finish(&socket)?;
-            Ok(Connecting { socket, connected: true })
+            Ok(Connecting { socket, connected: true, target: Some(address) })
         }
-        Err(error) if error.raw_os_error() == Some(EINPROGRESS) => Ok(Connecting { socket, connected: false }),
+        Err(error) if error.raw_os_error() == Some(EINPROGRESS) => {
+            Ok(Connecting { socket, connected: false, target: Some(address) })
+        }
         Err(error) => Err(error),
     }
 }
@@ -121,6 +157,9 @@ mod tests {
         assert!(link.connected);
         finish(&link.socket).expect("connected");
         assert!(link.socket.nonblocking().expect("a flag"));
+        if cfg!(target_os = "linux") {
+            assert_eq!(link.listening(), Some(Listening::Process(std::process::id())));
+        }
         #[cfg(target_os = "linux")]
         assert!(is_closed_on_exec(&link.socket));
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::in_use;
+use super::{in_use, pid_namespace};
 use crate::error::{Error, Result};
 
 /// How often the file may change under our hands (a cleaner of /tmp removes it, another starter makes it)
@@ -21,8 +21,8 @@ const ATTEMPTS: u32 = 100;
 /// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
 const PATIENCE: u32 = 20;
 
-/// The longest note that we leave in the file: a pid and a line feed. A longer file is not ours to overwrite.
-const MAX_NOTE: u64 = 16;
+/// The longest note that we leave in the file: a pid, its namespace and a line feed. A longer file is not ours to overwrite.
+const MAX_NOTE: u64 = 32;
 
 /// The right to a socket path. Dropping it lets the next owner in.
 #[derive(Debug)]
@@ -169,15 +169,17 @@ fn is_note(file: &File) -> bool {
 fn note_pid(mut file: &File) {
     if is_note(file) {
         let _ = file.set_len(0);
-        let _ = file.write_all(format!("{}\n", std::process::id()).as_bytes());
+        let _ = file.write_all(format!("{} {}\n", std::process::id(), pid_namespace()).as_bytes());
     }
 }
 
 /// Who holds the lock. Between locking and noting, the file is empty or names the owner before, who was killed.
 fn owner_pid(file: &File) -> Option<u32> {
     for _ in 0..PATIENCE {
-        match noted_pid(file) {
-            Some(pid) if may_be_alive(pid) => return Some(pid),
+        match note(file) {
+            // In another pid namespace its number means somebody else, or nobody.
+            Some((_, namespace)) if namespace != pid_namespace() => return None,
+            Some((pid, _)) if may_be_alive(pid) => return Some(pid),
             _ => thread::sleep(Duration::from_millis(1)),
         }
     }
@@ -185,10 +187,17 @@ fn owner_pid(file: &File) -> Option<u32> {
 }
 
 fn noted_pid(file: &File) -> Option<u32> {
+    note(file).map(|(pid, _)| pid)
+}
+
+/// A pid and its namespace; 0: unknown.
+fn note(file: &File) -> Option<(u32, u32)> {
     let mut note = [0; MAX_NOTE as usize];
     let length = file.read_at(&mut note, 0).ok()?;
     let text = str::from_utf8(&note[..length]).ok()?;
-    text.strip_suffix('\n')?.parse().ok()
+    let text = text.strip_suffix('\n')?;
+    let (pid, namespace) = text.split_once(' ').unwrap_or((text, "0"));
+    Some((pid.parse().ok()?, namespace.parse().ok()?))
 }
 
 fn may_be_alive(pid: u32) -> bool {
@@ -240,9 +249,13 @@ mod tests {
         let socket = dir.join("bus.sock");
         let lock = PathLock::acquire(&socket).expect("free");
         // Above the highest that Linux gives out.
-        fs::write(lock_path(&socket), "4194305\n").expect("written");
-        let error = PathLock::acquire(&socket).expect_err("taken");
-        assert!(!error.message().contains("pid"), "{error}");
+        let own = pid_namespace();
+        // Nor that of one in another pid namespace, even if the number is in use here.
+        for note in [format!("4194305 {own}\n"), format!("{} {}\n", std::process::id(), own ^ 1)] {
+            fs::write(lock_path(&socket), note).expect("written");
+            let error = PathLock::acquire(&socket).expect_err("taken");
+            assert!(!error.message().contains("pid"), "{error}");
+        }
         drop(lock);
     }
 

@@ -7,7 +7,9 @@
 //! leaves to the next owner.
 
 mod connect;
+mod listening;
 mod lock;
+mod peer;
 mod private_dir;
 mod process;
 mod roster;
@@ -24,10 +26,12 @@ use std::io;
 
 // Without the binding nobody starts a connection.
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
-pub use connect::{Connecting, Target, connect, finish};
+pub use connect::{Connecting, Listening, Target, connect, finish};
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
 pub use private_dir::default_address;
-pub use process::Process;
+#[cfg_attr(not(feature = "napi"), allow(unused_imports))]
+pub use process::Silent;
+pub use process::{Ending, Process, pid_namespace};
 pub use roster::{Entry, RosterFile};
 pub use socket_file::SocketFile;
 pub use stream::Stream;

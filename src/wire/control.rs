@@ -31,8 +31,10 @@ pub struct Hello {
     pub heard: u64,
     /// LISTEN frames that follow, before which it has not quite come back.
     pub listens: u32,
-    /// Whether it wants to be told OFFERs. May be left out by itself.
+    /// Whether it wants to be told OFFERs. May be left out by itself, with what follows.
     pub lane: bool,
+    /// The pid namespace in which `pid` is its number; 0: unknown. May be left out by itself.
+    pub namespace: u32,
 }
 
 impl Hello {
@@ -48,8 +50,11 @@ impl Hello {
                 out.extend_from_slice(&field.to_le_bytes());
             }
             out.extend_from_slice(&self.listens.to_le_bytes());
-            if self.lane {
-                out.push(1);
+            if self.lane || self.namespace != 0 {
+                out.push(u8::from(self.lane));
+            }
+            if self.namespace != 0 {
+                out.extend_from_slice(&self.namespace.to_le_bytes());
             }
         });
     }
@@ -68,12 +73,14 @@ impl Hello {
             heard: 0,
             listens: 0,
             lane: false,
+            namespace: 0,
         };
         check_id(&hello.id)?;
         if !fields.0.is_empty() {
             (hello.secret, hello.epoch, hello.heard) = (fields.u64()?, fields.u64()?, fields.u64()?);
             hello.listens = fields.u32()?;
             hello.lane = !fields.0.is_empty() && fields.u8()? != 0;
+            hello.namespace = if fields.0.is_empty() { 0 } else { fields.u32()? };
         }
         Ok(hello)
     }
@@ -100,6 +107,8 @@ pub struct Welcome {
     pub resume_timeout: u32,
     /// Whether nothing that others meant for this node was given up while it was away.
     pub kept: bool,
+    /// The pid namespace of all numbers of processes that it tells; 0: unknown. May be left out.
+    pub namespace: u32,
 }
 
 impl Welcome {
@@ -112,6 +121,7 @@ impl Welcome {
             out.extend_from_slice(&self.window.to_le_bytes());
             out.extend_from_slice(&self.resume_timeout.to_le_bytes());
             out.push(u8::from(self.kept));
+            out.extend_from_slice(&self.namespace.to_le_bytes());
         });
     }
 
@@ -125,6 +135,7 @@ impl Welcome {
             window: fields.u64()?,
             resume_timeout: fields.u32()?,
             kept: fields.u8()? != 0,
+            namespace: if fields.0.is_empty() { 0 } else { fields.u32()? },
         })
     }
 }

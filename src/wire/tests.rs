@@ -141,15 +141,16 @@ proptest! {
 
     #[test]
     fn hello_round_trips(session: u64, pid: u32, max_message: u64, id in "[^:\0]{1,60}", token in ".{0,80}") {
-        let lane = pid % 2 == 0;
+        let (lane, namespace) = (pid % 2 == 0, max_message as u32);
         let (secret, epoch, heard, listens) = (session ^ 1, max_message, session, pid);
-        let hello = Hello { session, pid, max_message, id, token, secret, epoch, heard, listens, lane };
+        let hello = Hello { session, pid, max_message, id, token, secret, epoch, heard, listens, lane, namespace };
         let payload = payload(kind::HELLO, |out| hello.encode(out));
         prop_assert_eq!(Hello::decode(&payload), Ok(hello));
-        // What came with resuming may be left out, but not cut; so may what came with lanes.
-        let without_lane = payload.len() - usize::from(lane);
-        let least = without_lane - 28;
-        for cut in (0..payload.len()).filter(|&cut| cut != least && cut != without_lane) {
+        // What came with resuming may be left out, but not cut; so may what came with lanes, and with namespaces.
+        let without_namespace = payload.len() - if namespace == 0 { 0 } else { 4 };
+        let without_lane = without_namespace - usize::from(lane || namespace != 0);
+        let whole = [without_lane - 28, without_lane, without_namespace];
+        for cut in (0..payload.len()).filter(|cut| !whole.contains(cut)) {
             prop_assert!(Hello::decode(&payload[..cut]).is_err());
         }
         let later_fields = [&payload[..], b"more"].concat();
@@ -158,10 +159,11 @@ proptest! {
 
     #[test]
     fn welcome_settled_and_gone_round_trip(a: u64, b: u32, c: u64, d: u64, e: u32, node in ".{0,60}") {
-        let welcome = Welcome { epoch: a, pid: b, max_message: c, window: d, resume_timeout: e, kept: a % 2 == 0 };
+        let welcome = Welcome { epoch: a, pid: b, max_message: c, window: d, resume_timeout: e, kept: a % 2 == 0, namespace: b ^ 1 };
         let bytes = payload(kind::WELCOME, |out| welcome.encode(out));
         prop_assert_eq!(Welcome::decode(&bytes), Ok(welcome));
-        prop_assert!((0..bytes.len()).all(|cut| Welcome::decode(&bytes[..cut]).is_err()));
+        let without_namespace = bytes.len() - 4;
+        prop_assert!((0..bytes.len()).all(|cut| Welcome::decode(&bytes[..cut]).is_err() == (cut != without_namespace)));
         let settled = Settled { first: a, last: c, bytes: d, window: b.into() };
         let bytes = payload(kind::SETTLED, |out| settled.encode(out));
         prop_assert_eq!(Settled::decode(&bytes), Ok(settled));
@@ -301,6 +303,7 @@ fn names_are_bounded_where_they_come_in() {
             heard: 0,
             listens: 0,
             lane: false,
+            namespace: 0,
         };
         assert_eq!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_ok(), good);
     }
@@ -316,6 +319,7 @@ fn names_are_bounded_where_they_come_in() {
             heard: 0,
             listens: 0,
             lane: false,
+            namespace: 0,
         };
         assert!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_err());
     }

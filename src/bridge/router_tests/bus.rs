@@ -58,7 +58,7 @@ impl Bus {
     /// A bridge of its own.
     pub fn with_epoch(limits: Limits, epoch: u64) -> Self {
         let counters = Arc::new(Counters::default());
-        Self { router: Router::new(limits, epoch, 1, counters.clone()), counters, now: 0, greeted: HashSet::new() }
+        Self { router: Router::new(limits, epoch, (1, 1), counters.clone()), counters, now: 0, greeted: HashSet::new() }
     }
 
     /// Somebody connects, and has said nothing yet.
@@ -203,7 +203,19 @@ fn encode_hello(session: u64, id: &str, max_message: u64, bytes: &mut Vec<u8>) {
 /// HELLO of a node that keeps what it says, if its session is not 0.
 pub fn hello_from(session: u64, id: &str) -> Hello {
     let (id, token, secret) = (id.into(), String::new(), session);
-    Hello { session, pid: 2, max_message: 1 << 26, id, token, secret, epoch: 0, heard: 0, listens: 0, lane: true }
+    Hello {
+        session,
+        pid: 2,
+        namespace: 1,
+        max_message: 1 << 26,
+        id,
+        token,
+        secret,
+        epoch: 0,
+        heard: 0,
+        listens: 0,
+        lane: true,
+    }
 }
 
 /// All that a node says to join.
@@ -270,7 +282,15 @@ impl Bus {
     }
 
     pub fn drive_as(&mut self, id: &str, session: u64, secret: u64) -> Driven {
-        self.drive_with(Config { id: id.into(), session, secret, pid: 3, max_message: 1 << 26, max_pending: 1 << 26 })
+        self.drive_with(Config {
+            id: id.into(),
+            session,
+            secret,
+            pid: 3,
+            namespace: 1,
+            max_message: 1 << 26,
+            max_pending: 1 << 26,
+        })
     }
 
     pub fn drive_with(&mut self, config: Config) -> Driven {

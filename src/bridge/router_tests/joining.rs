@@ -1,10 +1,11 @@
 //! Who comes in, and how; who is told; what is no node of ours.
 
-use super::bus::{Bus, greeting, hello, listen, name, number, routed};
+use super::bus::{Bus, greeting, hello, hello_from, joining, listen, name, number, routed};
 use crate::bridge::host::Event;
+use crate::bridge::link::Peer;
 use crate::bridge::member::Departure;
 use crate::error::Code;
-use crate::wire::control::{Gone, Welcome, put_bare};
+use crate::wire::control::{Gone, Hello, Welcome, decode_reject, put_bare};
 use crate::wire::frame::{Head, MAGIC, flag, kind};
 use crate::wire::time_left::TimeLeft;
 
@@ -46,6 +47,35 @@ fn a_taken_id_is_refused_and_its_owner_not_disturbed() {
     bus.lose(first);
     let third = bus.join("a");
     bus.empty(&[second, third]);
+}
+
+/// The process of node `a`, as the bridge tells it, and what node `b` of a namespace is told that wants the same id.
+fn told_of(peer: Peer, namespace: u32, asker: u32) -> (Option<u32>, String) {
+    let mut bus = Bus::new();
+    let first = bus.router.connect(peer, 0);
+    bus.say(first, &joining(&Hello { namespace, ..hello_from(5, "a") }));
+    let pid = bus.router.pid_of(first);
+    let second = bus.connect();
+    bus.say(second, &joining(&Hello { namespace: asker, ..hello_from(6, "a") }));
+    let (code, text) = decode_reject(&bus.hear(second)[0].payload).map(|(code, text)| (code, text.to_owned())).unwrap();
+    assert_eq!(code, Code::DuplicateNode);
+    (pid, text)
+}
+
+#[test]
+fn a_process_of_another_pid_namespace_has_no_number_here_and_is_told_none() {
+    let unknown = || Peer::default();
+    let known = || Peer { pid: Some(77), ..Peer::default() };
+    let (taken, by_2, by_77) = ["", " by process 2", " by process 77"]
+        .map(|whose| format!("duplicate-node: the id 'a' is taken{whose}"))
+        .into();
+    // The bridge is in namespace 1. Where the kernel tells nothing, a node's own word counts if it is there as well.
+    assert_eq!(told_of(unknown(), 1, 1), (Some(2), by_2));
+    assert_eq!(told_of(unknown(), 3, 1), (None, taken.clone()));
+    assert_eq!(told_of(unknown(), 0, 1), (None, taken.clone()));
+    assert_eq!(told_of(known(), 3, 1), (Some(77), by_77));
+    assert_eq!(told_of(known(), 1, 3), (Some(77), taken.clone()));
+    assert_eq!(told_of(known(), 1, 0), (Some(77), taken));
 }
 
 #[test]
