@@ -18,6 +18,28 @@ impl Client {
         over.map(|to| format!("{} bytes are under way to '{}'", to.sent.get(), to.node))
     }
 
+    /// Whether somebody waits for a 'drain' that is due.
+    pub fn drain_is_overdue(&self) -> bool {
+        self.need_drain && self.full == 0 && self.unsettled <= self.config.max_pending / 4
+    }
+
+    /// What is left when all is settled and all has come: should be nothing.
+    pub fn leftovers(&self) -> Vec<(&'static str, u64)> {
+        let to = || self.destinations.iter().chain([&self.everyone, &self.bridge]);
+        let counts = [
+            ("messages", self.outbox.unsettled().count() as u64),
+            ("bytes not settled", self.unsettled),
+            ("full destinations", self.full as u64),
+            ("bytes of destinations", to().map(|to| to.pending.get() + to.sent.get()).sum()),
+            ("destinations kept waiting", to().filter(|to| to.kept_from.get().is_some()).count() as u64),
+            ("destinations catching up", self.catching_up.len() as u64),
+            ("streams", u64::from(!self.outgoing.is_empty())),
+            ("what waits behind large messages", u64::from(!self.inbox.is_empty())),
+            ("whoever waits for 'drain'", u64::from(self.need_drain)),
+        ];
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
     /// What is not settled, for people to read.
     pub fn unsettled(&self) -> Vec<String> {
         let kept = self.outbox.unsettled();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::presence::Who;
 use crate::error::Code;
-use crate::wire::frame::kind;
+use crate::wire::frame::{MAX_INLINE, kind};
 
 /// A message, from the moment a program says it.
 #[derive(Debug)]
@@ -387,7 +387,9 @@ impl Ledger {
             _ => Vec::new(),
         };
         // Nobody is told what became of a question that was taken back.
-        let untold = message.ask.is_some_and(|ask| self.asks[ask].dropped) && self.may_be_missing(number);
+        let dropped = message.ask.is_some_and(|ask| self.asks[ask].dropped);
+        // A large one may have been given up at a receiver that keeps little.
+        let untold = dropped && (self.may_be_missing(number) || *len > MAX_INLINE);
         let excuse = too_large || reported.is_some() || untold;
         assert!(missing.is_empty() || excuse, "message {number} never reached {missing:?}: {message:?}");
         let told = reported.is_some() || message.ask.is_some() || too_large;

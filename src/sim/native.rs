@@ -57,7 +57,8 @@ impl Native {
     /// A process that starts.
     pub fn new(id: &str, memory: &Memory, random: &mut Random, ledger: &mut Ledger) -> Self {
         let (session, secret) = (random.any() | 1, random.any());
-        let max_pending = 8 << 20;
+        // Some keep little: behind a large message, too much waits soon.
+        let max_pending = if random.chance(15) { 300_000 } else { 8 << 20 };
         let (names, asks, owed, at_work, listens, presence, has_left) = Default::default();
         let life = ledger.begin(id, true);
         let (id, pid) = (id.to_owned(), life as u32);
@@ -339,6 +340,7 @@ impl Native {
             let known = self.presence.known().expect("who listens is told");
             assert_eq!(known, bridge.router.ids(), "what life {} knows of who is there", self.life);
         }
+        assert_eq!(self.client.leftovers(), [], "life {}", self.life);
         if self.client.pending() == 0 {
             assert_eq!(self.memory.held(self.number), 0, "life {} has forgotten to free", self.life);
         }

@@ -385,6 +385,7 @@ impl World {
         for process in &self.processes {
             if let Speaks::Native(native) = &process.speaks {
                 assert_eq!(native.client.over_window(), None, "{}", process.id);
+                assert!(!native.client.drain_is_overdue(), "{} waits for a 'drain' that is due", process.id);
             }
         }
         let Some(bridge) = &mut self.bridge else { return };
