@@ -200,3 +200,22 @@ test('the list of who was there is for its user alone, and whatever became of it
   assert.equal(await ann.request('bob:barrier'), 'passed');
   await Promise.all(back);
 });
+
+test('leave() does not wait for those who may yet come', LIMIT, async (t) => {
+  const { bus, host } = await hosted(t);
+  const mute = await startPeer(t, { path: bus.path, id: 'mute', bridge: 'auto' });
+  const [ann, bob] = [await bus.node('ann', { bridge: 'require' }), await auto(bus, 'bob')];
+  const news = collect(bob, 'news');
+  mute.process.kill('SIGSTOP');
+  const back = [once(ann, 'reconnect'), once(bob, 'reconnect')];
+  await host.kill('SIGKILL');
+  await Promise.all(back);
+  await announced(bob);
+  ann.broadcast('news', 1);
+  await ann.leave();
+  await news.reached(1);
+  // Had ann waited until nobody is expected, mute would be given up by now.
+  const answer = bob.request('mute:pid');
+  mute.process.kill('SIGCONT');
+  assert.equal(await answer, mute.pid);
+});

@@ -181,13 +181,25 @@ impl Router {
     /// A broadcast under way is not settled before all who may yet come have it.
     pub(super) fn extend_broadcast(&mut self, broadcast: &Rc<Broadcast>) {
         let sender = broadcast.watched.sender;
-        let keeps = self.keeps(sender);
+        let keeps = self.keeps(sender) && !self.members[sender.place as usize].leaving;
         if let Some(grace) = self.grace.as_mut().filter(|_| keeps) {
             broadcast.add_receiver();
             grace.broadcasters.insert(sender);
             // An earlier one of the same number went out on an earlier link of its sender, who says all of it again.
             grace.broadcasts.insert((sender, broadcast.watched.seq), broadcast.clone());
         }
+    }
+
+    /// A node is about to leave: its broadcasts wait for no late-comers.
+    pub(super) fn begin_to_leave(&mut self, leaving: MemberKey) {
+        self.members[leaving.place as usize].leaving = true;
+        let Some(grace) = &mut self.grace else { return };
+        grace.broadcasters.remove(&leaving);
+        let (of_it, others) =
+            std::mem::take(&mut grace.broadcasts).into_iter().partition(|((of, _), _)| *of == leaving);
+        grace.broadcasts = others;
+        let of_it: FxHashMap<_, _> = of_it;
+        of_it.into_values().for_each(|broadcast| self.settlements.frame(InFlight::Share(broadcast)));
     }
 
     /// The share in a broadcast of somebody who has only just come.

@@ -26,6 +26,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
             kind::REFUSE,
             kind::ROSTER,
             kind::CANCEL,
+            kind::LEAVING,
         ]),
         prop_oneof![Just(0), Just(flag::ASK), Just(flag::LARGE), any::<u8>()],
         (0..4u16, 0..4u16, 0..5u32, 0..5u64),

@@ -195,6 +195,10 @@ impl Router {
                 self.handle_unheard(member, &Watch::decode(payload)?);
                 Ok(())
             }
+            kind::LEAVING => {
+                self.begin_to_leave(member);
+                Ok(())
+            }
             kind::LEAVE => {
                 self.remove_member(member, Departure::Left);
                 put_bare(kind::LEFT, self.links[link.0 as usize].out.tail(&mut self.spares));

@@ -37,6 +37,8 @@ pub struct Member {
     pub unanswered: u64,
     /// Whether it was on no other bridge before: whoever asked its id on an older one asked somebody else.
     pub fresh: bool,
+    /// It waits only until what it said is settled, and then is gone.
+    pub leaving: bool,
     /// Events it listens for.
     pub interests: FxHashSet<Symbol>,
     /// Nodes that asked it something, or whose memory it reads: they are told when it is gone, and it when they are.

@@ -70,6 +70,7 @@ impl Router {
             expected: 0,
             unanswered: 0,
             fresh,
+            leaving: false,
             interests,
             askers,
             max_message,

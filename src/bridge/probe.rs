@@ -45,6 +45,12 @@ impl Router {
         self.expects_strangers()
     }
 
+    /// Who is leaving while others are expected: they do not get its broadcasts.
+    pub fn leaving_early(&self) -> Vec<String> {
+        let leaving = self.members.iter().filter(|(_, member)| member.leaving && self.is_taking_over());
+        leaving.map(|(_, member)| member.info.id.clone()).collect()
+    }
+
     /// Nodes of which the bridge does not know whether their process lives: those without a link, and those expected.
     pub fn doubtful(&self) -> Vec<(Registration, Option<MemberKey>)> {
         let away = self.members.iter().filter(|(_, member)| member.link.is_none());

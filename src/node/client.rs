@@ -127,6 +127,8 @@ pub struct Client {
     pub(super) leave_sent: bool,
     /// Whether the bridge has answered that.
     pub(super) left: bool,
+    /// Whether the bridge knows, on this link, that LEAVE waits for broadcasts only.
+    pub(super) leave_announced: bool,
     /// Whether LEAVE waits until all is settled.
     pub(super) patient: bool,
     pub(super) events: VecDeque<Event<'static>>,
@@ -179,6 +181,7 @@ impl Client {
             hurries: false,
             leave_sent: false,
             left: false,
+            leave_announced: false,
             patient: true,
             events: VecDeque::new(),
             now: 0,
@@ -310,6 +313,10 @@ impl Client {
         {
             encode_chunk_head(stream, 0, chunk.len(), self.segments.tail().1);
             self.segments.push_shared(chunk);
+        }
+        if self.phase == Phase::Leaving && !self.leave_announced && self.everyone.pending.get() > 0 {
+            self.leave_announced = true;
+            put_bare(kind::LEAVING, self.segments.tail().1);
         }
         if self.leave_due() {
             self.leave_sent = true;

@@ -60,7 +60,7 @@ impl Client {
         if !greeted {
             return;
         }
-        self.leave_sent = false;
+        (self.leave_sent, self.leave_announced) = (false, false);
         self.segments.clear_queue();
         self.outgoing = Outgoing::default();
         self.told.clear();

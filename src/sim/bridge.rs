@@ -163,6 +163,7 @@ impl Bridge {
 
     /// `before`: who was there.
     fn note_departures(&mut self, before: (BTreeSet<String>, bool), ledger: &mut Ledger) {
+        self.router.leaving_early().iter().for_each(|id| ledger.leaves_early(id));
         let (there, awaits_anybody) = self.present();
         if before.1 && !awaits_anybody {
             ledger.given_up_but(&there);

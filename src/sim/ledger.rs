@@ -51,6 +51,8 @@ pub struct Life {
     joined: Option<usize>,
     /// What was said before this many messages were may have been given up.
     excused: usize,
+    /// It did not wait for those who might yet come to hear its broadcasts.
+    left_early: bool,
     /// A bridge has given it up, and it has not joined since.
     given_up: bool,
     /// Events that some bridge knew it listens for.
@@ -91,6 +93,7 @@ impl Ledger {
             online: false,
             joined: None,
             excused: 0,
+            left_early: false,
             given_up: false,
             known: BTreeSet::new(),
             unlistened: BTreeMap::new(),
@@ -139,6 +142,12 @@ impl Ledger {
     /// It says goodbye: nobody need reach it any more.
     pub fn leaves(&mut self, life: usize) {
         self.lives[life].excused = usize::MAX;
+    }
+
+    /// It leaves while nodes are expected.
+    pub fn leaves_early(&mut self, id: &str) {
+        let leaving = self.lives.iter_mut().filter(|life| life.id == id && life.excused == usize::MAX);
+        leaving.for_each(|life| life.left_early = true);
     }
 
     /// It begins or ends to listen.
@@ -379,6 +388,7 @@ impl Ledger {
                 let steady = |&life: &usize| self.lives[life].id == *to && self.is_steady(life, number);
                 (0..self.lives.len()).filter(steady).filter(|life| !got.contains(life)).collect()
             }
+            kind::BROADCAST if self.lives[message.sender].left_early => Vec::new(),
             kind::BROADCAST => {
                 let still = |life: &usize| self.lives[*life].unlistened.get(event).is_none_or(|&at| at <= number);
                 let due = |life: &usize| self.is_steady(*life, number) && still(life) && !got.contains(life);

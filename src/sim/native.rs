@@ -36,6 +36,9 @@ pub struct Native {
     owed: Vec<Owed>,
     /// Questions that it has heard, not answered, and not been told to drop: by asker, session and correlation.
     at_work: BTreeMap<(String, u64, u32), usize>,
+    /// Whoever asked before that many messages were said was told that this node is gone, and says no more of it: what
+    /// waited here behind a large message comes all the same.
+    given_up_before: usize,
     pub listens: BTreeSet<String>,
     presence: Presence,
     pub has_left: bool,
@@ -59,7 +62,7 @@ impl Native {
         let (session, secret) = (random.any() | 1, random.any());
         // Some keep little: behind a large message, too much waits soon.
         let max_pending = if random.chance(15) { 300_000 } else { 8 << 20 };
-        let (names, asks, owed, at_work, listens, presence, has_left) = Default::default();
+        let (names, asks, owed, at_work, given_up_before, listens, presence, has_left) = Default::default();
         let life = ledger.begin(id, true);
         let (id, pid) = (id.to_owned(), life as u32);
         let mut client =
@@ -68,7 +71,22 @@ impl Native {
         if random.chance(80) {
             client.use_lane(Box::new(memory.lane(number, random.chance(90))));
         }
-        Self { client, life, names, asks, owed, at_work, listens, presence, has_left, now: 0, bulky, memory, number }
+        Self {
+            client,
+            life,
+            names,
+            asks,
+            owed,
+            at_work,
+            given_up_before,
+            listens,
+            presence,
+            has_left,
+            now: 0,
+            bulky,
+            memory,
+            number,
+        }
     }
 
     // ---- the link -----------------------------------------------------------------------------------------------
@@ -129,6 +147,9 @@ impl Native {
             }
             Event::Online(welcome) => {
                 ledger.welcomed(self.life, welcome.kept);
+                if !welcome.kept {
+                    self.given_up_before = ledger.messages.len();
+                }
                 self.watch_askers(welcome.kept);
             }
             Event::Cancelled { from, session, correlation, .. } => {
@@ -205,7 +226,9 @@ impl Native {
         ledger: &mut Ledger,
     ) {
         let Some(ask) = ledger.messages[number].ask.filter(|_| correlation != 0) else { return };
-        self.at_work.insert((to.clone(), session, correlation), ask);
+        if number >= self.given_up_before {
+            self.at_work.insert((to.clone(), session, correlation), ask);
+        }
         let owed = Owed { to, correlation, ask };
         match random.below(10) {
             0 if ledger.asks[ask].deadline.is_some() => ledger.asks[ask].ignored = true,

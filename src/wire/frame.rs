@@ -98,6 +98,8 @@ pub mod kind {
     pub const UNHEARD: u8 = 0x1D;
     /// routed: whoever asked under this correlation waits no longer.
     pub const CANCEL: u8 = 0x1E;
+    /// up: LEAVE follows when all is settled; nothing is to wait for nodes that may yet come.
+    pub const LEAVING: u8 = 0x1F;
 }
 
 /// The bits of a frame's second byte.

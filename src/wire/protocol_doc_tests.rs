@@ -16,7 +16,7 @@ use crate::error::Code;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-const KINDS: [(u8, &str); 30] = [
+const KINDS: [(u8, &str); 31] = [
     (kind::HELLO, "HELLO"),
     (kind::WELCOME, "WELCOME"),
     (kind::REJECT, "REJECT"),
@@ -47,6 +47,7 @@ const KINDS: [(u8, &str); 30] = [
     (kind::ACCEPT, "ACCEPT"),
     (kind::UNHEARD, "UNHEARD"),
     (kind::CANCEL, "CANCEL"),
+    (kind::LEAVING, "LEAVING"),
 ];
 
 const FLAGS: [(u8, &str); 6] = [
@@ -130,7 +131,7 @@ fn written_again(frame: &RawFrame<'_>, out: &mut Vec<u8>) {
             put_interest(frame.kind == kind::LISTEN, decode_event(payload).unwrap(), out);
         }
         kind::ACK | kind::PING | kind::PONG => put_number(frame.kind, decode_number(payload).unwrap(), out),
-        kind::LEAVE | kind::LEFT => put_bare(frame.kind, out),
+        kind::LEAVING | kind::LEAVE | kind::LEFT => put_bare(frame.kind, out),
         kind::CLOSE => put_close(close_encoding(frame), payload, out),
         kind::CHUNK => {
             let (stream, bytes) = payload.split_first_chunk::<4>().unwrap();

@@ -94,6 +94,24 @@ fn the_last_to_come_gets_the_broadcasts_it_missed() {
 }
 
 #[test]
+fn nobody_who_leaves_is_held_up_by_those_who_may_yet_come() {
+    let (mut bus, [mut a, mut b, c]) = succeeded(["a", "b", "c"]);
+    b.client.listen("e", true);
+    bus.reconnect(&mut a);
+    bus.reconnect(&mut b);
+    broadcast(&mut a);
+    bus.carry(&mut a);
+    a.client.leave();
+    bus.carry(&mut a);
+    assert!(a.client.pending() > 0, "b has not got it");
+    bus.carry(&mut b);
+    assert_eq!(bus.carry(&mut a), ["Left"]);
+    assert!(bus.router.is_taking_over(), "c is still awaited");
+    drop(c);
+    bus.empty(&[a.key, b.key]);
+}
+
+#[test]
 fn whoever_waits_for_a_node_that_ended_meanwhile_is_told_at_once() {
     let (mut bus, [mut a, b]) = succeeded(["a", "b"]);
     say(&mut a, "b", "1");
