@@ -115,6 +115,57 @@ test('process.exit ends the process even when the bridge has stopped reading', L
   await ends(child, 5);
 });
 
+test('nodes that cannot write share the time that an end may take, and one that can writes all', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  const elsewhere = await openBus(t);
+  const ann = await elsewhere.node('ann');
+  const notes = collect(ann, 'note', (bytes) => bytes.length);
+  const host = await startBridge(t, { path: bus.path });
+  const child = run(t, 'several nodes send much and exit', { path: bus.path, elsewhere: elsewhere.path });
+  await child.next('ready');
+  host.process.kill('SIGSTOP');
+  t.after(() => host.process.kill('SIGCONT'));
+  child.send('stopped');
+  // Within the time of this test, which is less than two seconds for each of 24.
+  await ends(child, 5);
+  assert.deepEqual(await notes.reached(6), [...Array(5).fill(1_000_000), 1]);
+});
+
+test('nodes of a worker share the time that its end may take', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  const host = await startBridge(t, { path: bus.path });
+  const child = run(t, 'a worker with several nodes sends much and ends', { path: bus.path });
+  await child.next('ready');
+  host.process.kill('SIGSTOP');
+  t.after(() => host.process.kill('SIGCONT'));
+  child.send('stopped');
+  assert.equal((await child.next('over')).code, 6);
+  await ends(child);
+});
+
+test('a node that leaves without ever having connected says what was lost, and ends nothing', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  const child = run(t, 'publish and leave, nobody is there', { path: bus.path });
+  assert.deepEqual(await child.next('undeliverable'), { kind: 'undeliverable', target: 'ann:note', code: 'ERR_CLOSED' });
+  assert.equal((await child.next('answered')).code, 'ERR_NO_BRIDGE');
+  await child.next('left');
+  await ends(child);
+});
+
+test('a cause that a rejected call has told does not end the process, too', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  const child = run(t, 'a request told, nobody is there', { path: bus.path });
+  assert.equal((await child.next('rejected')).code, 'ERR_NO_BRIDGE');
+  await ends(child);
+});
+
+test('a cause that nobody is told ends the process', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  const child = run(t, 'nobody is there, nobody is told', { path: bus.path });
+  await ends(child, 1);
+  assert.match(child.stderr, /ERR_NO_BRIDGE/);
+});
+
 test('a first connection that fails for good ends the waiting', LIMIT, async (t) => {
   const bus = new Bus(t);
   const child = run(t, 'nobody there', { path: bus.path });

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use napi::bindgen_prelude::{Buffer, Either, Function};
 use napi_derive::napi;
 
+use super::ending::deadline;
 use super::thrown::Thrown;
 use super::wake::waker;
 use crate::address::Address;
@@ -21,9 +22,6 @@ use crate::wire::frame::Encoding;
 
 /// Events that a blocked host may leave unread; beyond, only the roster tells who came and went.
 const MAX_EVENTS: usize = 100_000;
-
-/// How long the end of an environment may wait for its bridge's thread, which takes microseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a bridge is set up with.
 #[napi(object)]
@@ -173,8 +171,12 @@ impl Drop for Released {
     fn drop(&mut self) {
         let (ended, news) = &*self.0;
         let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-        // A thread that died of a panic gives no notice: then its time is up.
-        let _waited = news.wait_timeout_while(ended, PATIENCE, |ended| !*ended);
+        if *ended {
+            return;
+        }
+        // It takes microseconds. A thread that died of a panic gives no notice: then its time is up.
+        let left = deadline().saturating_duration_since(Instant::now());
+        let _waited = news.wait_timeout_while(ended, left, |ended| !*ended);
     }
 }
 

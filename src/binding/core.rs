@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::dispatch::{Dispatch, Entered};
+use super::ending::{deadline, turn};
 use crate::bridge::server::BUSY_BUFFERS;
 use crate::error::{Error, Result, os_code};
 use crate::node::client::{Client, Phase};
@@ -43,8 +44,8 @@ pub struct Core {
     connected: Cell<bool>,
     /// Whether the link has ever been full: then its kernel buffers are large.
     busy: Cell<bool>,
-    /// Whether the process is about to end: no tick comes any more that would write what is sent.
-    ending: Cell<bool>,
+    /// The process is about to end by then: no tick comes any more that would write what is sent.
+    ending: Cell<Option<Instant>>,
     /// Itself, from its end until the bridge has heard its goodbye: nobody else may refer to it any more.
     goodbye: RefCell<Option<Rc<Self>>>,
     pub dispatch: Dispatch,
@@ -61,7 +62,7 @@ impl Core {
             link: RefCell::default(),
             connected: Cell::new(false),
             busy: Cell::new(false),
-            ending: Cell::new(false),
+            ending: Cell::new(None),
             goodbye: RefCell::default(),
             dispatch,
             time_left: Cell::default(),
@@ -118,7 +119,7 @@ impl Core {
 
     /// Writes as much as the socket takes. An error shows itself in the next read.
     pub fn flush(&self) {
-        self.write_with(|link, slices| link.write(slices), FLUSH_LEN);
+        let _shown = self.write_with(|link, slices| link.write(slices), FLUSH_LEN);
     }
 
     /// The end of this node. Its goodbye goes out at once, or, when the link is full, as soon as there is room. The link
@@ -174,42 +175,49 @@ impl Core {
 
     /// Writes what was sent, if it may not wait for the tick's end.
     pub fn flush_if_due(&self) {
-        if self.ending.get() {
-            self.flush_blocking();
+        if let Some(deadline) = self.ending.get() {
+            self.flush_until(deadline);
         } else if self.client.borrow().queued() > FLUSH_AT {
             self.flush();
         }
     }
 
-    /// Writes everything, even if that takes a while, and from now on whatever is sent at once: the process is about
-    /// to end.
-    pub fn flush_blocking(&self) {
-        self.ending.set(true);
+    /// Writes what waits, even if that takes a moment, and from now on whatever is sent at once: the process is about
+    /// to end. False: something is left that another turn may write.
+    pub fn flush_blocking(&self) -> bool {
+        self.ending.set(Some(deadline()));
         self.client.borrow_mut().hurry();
-        if !self.write_with(|link, slices| link.write_blocking(slices), usize::MAX) {
-            // Whoever takes nothing for so long must not delay the end with each further message.
-            self.detach();
-        }
+        self.flush_until(turn())
     }
 
-    /// False when the link takes no more, for now or for good.
+    /// False when it took too long.
+    fn flush_until(&self, deadline: Instant) -> bool {
+        let written = self.write_with(|link, slices| link.write_blocking(slices, deadline), usize::MAX);
+        let finished = written.and_then(|()| match self.link.borrow_mut().as_deref_mut() {
+            Some(link) => link.finish_blocking(deadline),
+            None => Ok(()),
+        });
+        finished.map_or_else(|error| error.kind() != io::ErrorKind::TimedOut, |()| true)
+    }
+
+    /// Writes until nothing waits, or the link takes no more, for now or for good.
     fn write_with(
         &self,
         mut write: impl FnMut(&mut dyn Link, &[IoSlice<'_>]) -> io::Result<usize>,
         mut budget: usize,
-    ) -> bool {
+    ) -> io::Result<()> {
         let mut link = self.link.borrow_mut();
-        let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return true };
+        let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return Ok(()) };
         let mut client = self.client.borrow_mut();
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = client.transmit(&mut slices);
             if count == 0 {
-                return true;
+                return Ok(());
             }
             if budget == 0 {
                 link.yield_write();
-                return true;
+                return Ok(());
             }
             let written = match write(link, &slices[..count]) {
                 Ok(written) => written,
@@ -217,7 +225,7 @@ impl Core {
                     link.set_buffers(BUSY_BUFFERS);
                     continue;
                 }
-                Err(_) => return false,
+                Err(error) => return Err(error),
             };
             client.written(written);
             budget = budget.saturating_sub(written);

@@ -3,6 +3,7 @@
 mod bridge;
 mod core;
 mod dispatch;
+mod ending;
 mod hot;
 mod node;
 mod plain;

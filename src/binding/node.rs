@@ -243,10 +243,10 @@ impl NativeNode {
         self.core.deliver_events();
     }
 
-    /// Writes all that waits, even if that takes a while: for the end of the process.
+    /// Writes what waits, even if that takes a moment, for the end of the process. False: there is more for another turn.
     #[napi]
-    pub fn flush_blocking(&self) {
-        self.core.flush_blocking();
+    pub fn flush_blocking(&self) -> bool {
+        self.core.flush_blocking()
     }
 
     fn link(&self, env: Env, connecting: Connecting, turn: Function<'_, (), ()>) -> std::io::Result<Box<dyn Link>> {

@@ -1,6 +1,7 @@
 //! What a driver offers: a non-blocking socket that says when it is ready.
 
 use std::io::{self, IoSlice};
+use std::time::Instant;
 
 /// A connection to a bridge, used from the JavaScript thread only.
 ///
@@ -26,8 +27,11 @@ pub trait Link {
     /// Writes a part of `slices`. After `WouldBlock` the callback comes when there is room again.
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Writes a part of `slices` even if that takes a while (bounded): for the last words of a process.
-    fn write_blocking(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Writes a part of `slices` even if that takes until `deadline`: for the last words of a process.
+    fn write_blocking(&mut self, slices: &[IoSlice<'_>], deadline: Instant) -> io::Result<usize>;
+
+    /// Waits until the operating system has all that was written, or `deadline`: `TimedOut`.
+    fn finish_blocking(&mut self, deadline: Instant) -> io::Result<()>;
 
     /// Takes the last bytes of a link that is about to be dropped, to write them by itself then, and to let go when the
     /// other side does. False: it cannot, and the caller has to.

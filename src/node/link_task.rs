@@ -7,11 +7,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use super::link::Link;
 use crate::transport::{Connecting, Stream, finish};
@@ -20,7 +20,7 @@ use crate::transport::{Connecting, Stream, finish};
 const QUEUE: usize = 4 * 1024 * 1024;
 /// Bytes of one read.
 const READ_LEN: usize = 256 * 1024;
-/// How long the last words of a process may take.
+/// How long what is left of a link that was let go may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Tells the JavaScript thread to drain; may be called from any thread, and often.
@@ -96,6 +96,21 @@ impl Pipe {
     }
 }
 
+impl Pipe {
+    /// Waits until the queue towards the socket is short enough; an error when that takes too long, or it has no end any more.
+    fn wait_for(&self, short: impl Fn(&State) -> bool, deadline: Instant) -> io::Result<MutexGuard<'_, State>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waits = |state: &mut State| !short(state) && state.ended.is_none();
+        let waited = self.shorter.wait_timeout_while(self.lock(), left, waits);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match &state.ended {
+            Some(_) => Err(io::ErrorKind::BrokenPipe.into()),
+            None if !short(&state) => Err(io::ErrorKind::TimedOut.into()),
+            None => Ok(state),
+        }
+    }
+}
+
 impl State {
     fn end(&self) -> io::Result<usize> {
         match self.ended {
@@ -152,13 +167,13 @@ impl Link for TaskLink {
         Ok(self.append(&mut state, slices))
     }
 
-    fn write_blocking(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut state = self.pipe.lock();
-        let count = self.append(&mut state, slices);
-        let unsent = |state: &mut State| state.outward_len > 0 && state.ended.is_none();
-        let waited = self.pipe.shorter.wait_timeout_while(state, LAST_WORDS, unsent);
-        let in_time = waited.is_ok_and(|(_, waited)| !waited.timed_out());
-        if in_time { Ok(count) } else { Err(io::ErrorKind::TimedOut.into()) }
+    fn write_blocking(&mut self, slices: &[IoSlice<'_>], deadline: Instant) -> io::Result<usize> {
+        let mut state = self.pipe.wait_for(|state| state.outward_len < QUEUE, deadline)?;
+        Ok(self.append(&mut state, slices))
+    }
+
+    fn finish_blocking(&mut self, deadline: Instant) -> io::Result<()> {
+        self.pipe.wait_for(|state| state.outward_len == 0, deadline).map(drop)
     }
 
     fn entrust(&mut self, slices: &[IoSlice<'_>]) -> bool {
@@ -235,7 +250,7 @@ async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
                     return Ok(());
                 }
             }
-            () = sleep_until(patience.unwrap_or_else(Instant::now)), if closed => return Ok(()),
+            () = sleep_until(patience.unwrap_or_else(Instant::now).into()), if closed => return Ok(()),
             () = pipe.task.notified() => {}
         }
     }

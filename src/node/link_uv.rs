@@ -12,19 +12,17 @@ use std::ffi::{c_int, c_void};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
-use std::time::Duration;
+use std::time::Instant;
 
 use socket2::{MaybeUninitSlice, Socket};
 
 use super::link::Link;
-use crate::transport::{Connecting, finish};
+use crate::transport::{Connecting, finish, wait_writable};
 
 /// `UV_POLL` of `uv_handle_type`, `UV_READABLE` and `UV_WRITABLE` of `uv_poll_event`: fixed since libuv 1.0.
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
-/// How long the last words of a process may take.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 type Handle = *mut c_void;
 type OnPoll = unsafe extern "C" fn(Handle, c_int, c_int);
@@ -258,10 +256,18 @@ impl Link for LoopLink {
         result
     }
 
-    fn write_blocking(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.set_nonblocking(false)?;
-        self.socket.set_write_timeout(Some(LAST_WORDS))?;
-        self.socket.send_vectored(slices)
+    fn write_blocking(&mut self, slices: &[IoSlice<'_>], deadline: Instant) -> io::Result<usize> {
+        // Not by a timeout of the socket's: the kernel counts it anew for each piece that a slow reader takes.
+        loop {
+            match self.write(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_writable(&self.socket, deadline)?,
+                result => return result,
+            }
+        }
+    }
+
+    fn finish_blocking(&mut self, _: Instant) -> io::Result<()> {
+        Ok(())
     }
 
     fn entrust(&mut self, _: &[IoSlice<'_>]) -> bool {

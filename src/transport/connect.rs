@@ -3,7 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::process::Silent;
@@ -104,6 +107,18 @@ pub fn finish(socket: &Socket) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::ConnectionRefused, message));
     }
     Ok(())
+}
+
+/// Waits until the socket takes more, or `deadline` has passed: `TimedOut`.
+pub fn wait_writable(socket: &Socket, deadline: Instant) -> io::Result<()> {
+    loop {
+        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&left)) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(Errno::INTR) => {}
+            outcome => return outcome.map(drop).map_err(io::Error::from),
+        }
+    }
 }
 
 fn connect_unix(path: &Path) -> io::Result<Connecting> {

@@ -26,7 +26,7 @@ use std::io;
 
 // Without the binding nobody starts a connection.
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
-pub use connect::{Connecting, Listening, Target, connect, finish};
+pub use connect::{Connecting, Listening, Target, connect, finish, wait_writable};
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
 pub use private_dir::default_address;
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
