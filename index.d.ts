@@ -63,7 +63,7 @@ export class BusybodyError extends Error {
  * | `ERR_RESERVED_EVENT` | 'error', 'close', … cannot be sent to another process; thrown at once, as TypeError |
  * | `ERR_INVALID_TARGET` | not "node:event"; thrown at once, as TypeError |
  * | `ERR_INVALID_ARG` | an argument or option of the wrong type or range; thrown at once, as TypeError |
- * | `ERR_UNSERIALIZABLE` | an argument cannot be serialized, the message says which; thrown at once, as TypeError |
+ * | `ERR_UNSERIALIZABLE` | an argument cannot be serialized, the message says which: a TypeError, thrown at once; of `request` and `call` a rejection |
  * | `ERR_PROTOCOL` | the other side does not speak the protocol, or speaks a version that we do not |
  * | `ERR_UNAUTHORIZED` | wrong uid, token or certificate |
  * | `ERR_INSECURE` | refuses to listen beyond this machine without token or TLS |
@@ -266,6 +266,14 @@ export interface RpcCall {
   response(...args: any[]): void;
 }
 
+/** Whose message a handler failed for. */
+export interface HandlerFailure {
+  /** Id of the node that sent it. */
+  from: string;
+  /** The event, or the method. */
+  event: string;
+}
+
 /** The events of a {@link Bridge} and what their listeners get. */
 export interface BridgeEvents {
   /** It listens; `url` and `address()` say where. */
@@ -278,6 +286,8 @@ export interface BridgeEvents {
   'node:join': [node: NodeInfo];
   /** A node left, or was given up: 'left', 'died', 'timeout', 'cut' or 'replaced'. */
   'node:leave': [node: NodeInfo, reason: string];
+  /** A handler failed for a call without a callback. Without a listener: a process warning, BUSYBODY_HANDLER_FAILED. */
+  'handler.error': [err: Error, about: HandlerFailure];
   /** A call of a method that has no handler. Without a listener it fails with ERR_NO_METHOD. */
   rpc: [call: RpcCall];
 }
@@ -299,12 +309,17 @@ export interface NodeEvents {
   close: [...data: any[]];
   /** {@link Node.leave} was forced. */
   'leave.force': [];
-  /** It could not connect, or was refused. */
+  /** It could not connect, and nobody was told of it otherwise; or it was refused. */
   error: [err: BusError];
   /** One attempt to get the link back failed; there will be another. */
   'error.reconnect': [err: BusError];
   /** A message without a callback could not be delivered. */
   undeliverable: [message: Undeliverable];
+  /**
+   * A handler failed for a message that nobody waits for: published without a callback, or broadcast. Without a listener:
+   * a process warning, BUSYBODY_HANDLER_FAILED.
+   */
+  'handler.error': [err: Error, about: HandlerFailure];
   /** A node joined the bus. One that comes back in time, or over from another bridge, was there all along. */
   'node:join': [node: NodeInfo];
   /**
@@ -544,7 +559,8 @@ export class Node<C = any, Id = ContractIds<C>> extends TypedEmitter<NodeEvents>
    *
    * @returns rejects with the error replied, or with ERR_UNKNOWN_NODE, ERR_NO_LISTENER, ERR_NODE_LEFT, ERR_TIMEOUT,
    *   ERR_CLOSED, ERR_QUEUE_FULL, ERR_TOO_LARGE; its stack points at this call
-   * @throws TypeError at once, not as a rejection: ERR_INVALID_TARGET, ERR_RESERVED_EVENT, ERR_UNSERIALIZABLE
+   * @throws TypeError at once, not as a rejection: ERR_INVALID_TARGET, ERR_RESERVED_EVENT. Data that cannot be serialized are a
+   *   rejection: ERR_UNSERIALIZABLE
    */
   request<T = any>(target: Loose<C, string>, ...args: any[]): Promise<T>;
   request<T extends Strict<C, ContractTargets<C>>>(

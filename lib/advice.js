@@ -3,6 +3,7 @@
 // Sentences that help whoever is surprised.
 
 const { RESERVED_EVENTS } = require('./errors.js');
+const { warn } = require('./guard.js');
 const { isEventName } = require('./options.js');
 
 /** Names that are listed of those that a node listens for, and how much of each is shown. */
@@ -32,7 +33,7 @@ let warnedOfWildcard = false;
 function warnOfUndeliverable(id, { target, code }) {
   if (warnedOfUndeliverable) return;
   warnedOfUndeliverable = true;
-  process.emitWarning(
+  warn(
     `A message of node ${quoted(id)} to ${quoted(target)} was not delivered (${code}). `
       + "Listen for 'undeliverable' on the node to hear of each such message, or send it with a callback or request().",
     { code: 'BUSYBODY_UNDELIVERABLE' },
@@ -43,7 +44,7 @@ function warnOfUndeliverable(id, { target, code }) {
 function warnOfWildcard(event) {
   if (warnedOfWildcard || typeof event !== 'string' || !event.includes('*')) return;
   warnedOfWildcard = true;
-  process.emitWarning(
+  warn(
     `A listener for ${quoted(event)} hears events of exactly that name: busybody has no wildcards. Listen for each event.`,
     { code: 'BUSYBODY_WILDCARD' },
   );

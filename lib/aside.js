@@ -2,11 +2,7 @@
 
 // What came for a node that has paused: kept in order, and emitted in turns once it goes on.
 
-// Taken when this is loaded: tests of users replace globals.
-const { performance } = require('node:perf_hooks');
-const { setImmediate } = require('node:timers');
-
-const now = performance.now.bind(performance);
+const { monotonic: now, setImmediate } = require('./time.js');
 
 /** Milliseconds of one turn; then the event loop goes round before the next. */
 const TURN = 4;

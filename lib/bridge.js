@@ -4,22 +4,25 @@
 // the methods that other processes call.
 
 const { EventEmitter } = require('node:events');
-const { clearTimeout, setTimeout } = require('node:timers');
 const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
-const { rethrow } = require('./calls.js');
 const { Context, Contexts } = require('./context.js');
 const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { guarded, tell, warn } = require('./guard.js');
+const { HandlerErrors } = require('./handler-errors.js');
 const { Handlers } = require('./handlers.js');
 const { custom, summary } = require('./inspect.js');
 const { Keeper } = require('./keeper.js');
 const { checkMethod, parseBridgeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 const { createReply, giveContext } = require('./reply.js');
+const { clearTimeout, nextTick, setTimeout } = require('./time.js');
 const { FORMATS, decode, packClone } = require('./values.js');
 const { ENCODING } = require('./wire.js');
 
+/** Where a caller's parts say which of its questions it is; 0: it waits for no answer. */
+const CORRELATION = 2;
 /** Milliseconds that close() gives handlers to finish. */
 const PATIENCE = 5_000;
 /** The values of close() travel in one frame. */
@@ -29,7 +32,7 @@ class Bridge extends EventEmitter {
   #native = null;
   #keeper = new Keeper();
   #ready = new Ready();
-  #handlers = new Handlers('method');
+  #handlers = new Handlers('method', new HandlerErrors(this).told);
   #contexts = new Contexts();
   #closing = null;
   #ended = null;
@@ -45,10 +48,10 @@ class Bridge extends EventEmitter {
       this.#listen(options);
     } catch (error) {
       this.#failure = error.code === undefined ? error : fromNative(error.code, error.message);
-      process.nextTick(announce, this, this.#ready, options.callback, this.#failure);
+      nextTick(announce, this, this.#ready, options.callback, this.#failure);
       return;
     }
-    process.nextTick(() => {
+    nextTick(() => {
       this.#listening = true;
       announce(this, this.#ready, options.callback, null);
       if (this.#closing === null) this.emit('listening');
@@ -94,6 +97,8 @@ class Bridge extends EventEmitter {
     if (this.#native === null) return Promise.resolve();
     if (this.#closing !== null) return this.#handlers.work.awaited(this.#closing);
     const { encoding, body } = encode(data, ENCODING.JSON);
+    // A toJSON() among the values may have closed it.
+    if (this.#closing !== null) return this.#handlers.work.awaited(this.#closing);
     if (Buffer.byteLength(body) > MAX_CLOSE) {
       throw new BusybodyError('ERR_TOO_LARGE', `the values of close() exceed ${MAX_CLOSE} bytes`);
     }
@@ -162,24 +167,20 @@ class Bridge extends EventEmitter {
 
   #drain() {
     for (let event = this.#native.next(); event !== null; event = this.#native.next()) {
-      try {
-        this.#heed(event);
-      } catch (error) {
-        rethrow(error);
-      }
+      guarded(this.#heed, event);
     }
   }
 
-  #heed(event) {
+  #heed = (event) => {
     switch (event.kind) {
       case 'call': return this.#call(event);
-      case 'cancel': return this.#contexts.cancel(askerOf(event.caller), event.caller[2], event.from);
+      case 'cancel': return this.#contexts.cancel(askerOf(event.caller), event.caller[CORRELATION], event.from);
       case 'join': return this.emit('node:join', JSON.parse(event.text));
       case 'leave': return this.#left(JSON.parse(event.text), event.from);
       case 'trouble': return this.#trouble(fromNative(event.from, event.text));
       case 'ended': return this.#over();
     }
-  }
+  };
 
   #left(info, reason) {
     const code = this.#closing === null ? 'ERR_NODE_LEFT' : 'ERR_CLOSED';
@@ -189,8 +190,8 @@ class Bridge extends EventEmitter {
 
   /** What does not end the bridge must not end its process either, if nobody listens. */
   #trouble(error) {
-    if (this.listenerCount('error') > 0) this.emit('error', error);
-    else process.emitWarning(error);
+    if (this.listenerCount('error') > 0) tell(this, 'error', error);
+    else warn(error);
   }
 
   #over() {
@@ -202,11 +203,12 @@ class Bridge extends EventEmitter {
   }
 
   #call({ caller, from, text: method, encoding, body, timeLeft }) {
-    let reply = createReply(from, method, false, (values) => {
+    const send = (values) => {
       const answer = encode(values, encoding);
       this.#native.answer(caller, answer.encoding, answer.body);
-      this.#contexts.close(askerOf(caller), caller[2]);
-    });
+      this.#contexts.close(askerOf(caller), caller[CORRELATION]);
+    };
+    let reply = createReply(from, method, false, caller[CORRELATION] === 0 ? null : send);
     let args;
     try {
       args = decode(encoding, body);

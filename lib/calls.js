@@ -3,6 +3,8 @@
 // Who waits for which reply. The native side decides when a call ends; here it meets the callback, once.
 
 const { HELD } = require('./dropped.js');
+const { guarded } = require('./guard.js');
+const { clearTimeout, setTimeout } = require('./time.js');
 
 const MAX_TIMER = 2 ** 31 - 1;
 
@@ -33,11 +35,7 @@ class Calls {
     const settle = this.#waiting.get(number);
     if (settle === undefined) return;
     this.#remove(number);
-    try {
-      settle(error, args);
-    } catch (thrown) {
-      rethrow(thrown);
-    }
+    guarded(settle, error, args);
   }
 
   /** The caller no longer waits; a late reply is dropped. */
@@ -45,11 +43,17 @@ class Calls {
     if (this.#remove(number)) this.#native.cancel(number);
   }
 
-  /** Ends all calls. */
-  settleAll(error) {
-    for (const number of [...this.#waiting.keys()]) this.settle(number, error, null);
+  /** Forgets all calls; the function that is returned ends them, and says how many they were. */
+  takeAll() {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#tie.set(HELD.WAITING, false);
     clearTimeout(this.#timer);
     this.#shortest = Infinity;
+    return (error) => {
+      for (const settle of waiting) guarded(settle, error, null);
+      return waiting.length;
+    };
   }
 
   #remove(number) {
@@ -74,11 +78,4 @@ class Calls {
   }
 }
 
-/** Throws where nobody can catch it, as an event emitted by Node.js itself would; the caller goes on. */
-function rethrow(error) {
-  process.nextTick(() => {
-    throw error;
-  });
-}
-
-module.exports = { Calls, rethrow };
+module.exports = { Calls };

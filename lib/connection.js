@@ -5,6 +5,7 @@
 const dns = require('node:dns');
 const net = require('node:net');
 const { BusybodyError, fromNative } = require('./errors.js');
+const { clearTimeout, nextTick, random, setTimeout } = require('./time.js');
 
 /** Milliseconds before the first connection is tried again: 100, 200, 400, … so that processes may start in any order. */
 const FIRST_DELAY = 100;
@@ -86,7 +87,7 @@ class Connection {
       this.#awaitWelcome(WELCOME_LOOKS);
     } catch (cause) {
       // Never within the caller's own call: it has not had the time to listen.
-      process.nextTick(() => this.lost(fromNative(cause.code, cause.message), false));
+      nextTick(() => this.lost(fromNative(cause.code, cause.message), false));
     }
   }
 
@@ -125,8 +126,9 @@ class Connection {
     clearTimeout(this.#patience);
     this.#online = false;
     if (wasOnline) {
+      // Before the program hears of it, which may well end the node.
+      this.#retry();
       this.#events.lost(error);
-      if (!this.#over) this.#retry();
       return;
     }
     this.#misses.push(error);
@@ -174,8 +176,8 @@ class Connection {
     const taken = refusal?.code === 'EADDRINUSE';
     const most = taken ? Math.max(this.#options.maxConnectionAttempts, PATIENT_ATTEMPTS) : this.#options.maxConnectionAttempts;
     if (this.#everOnline) {
-      this.#events.retrying(refusal === null || taken ? error : refusal);
       this.#retry();
+      this.#events.retrying(refusal === null || taken ? error : refusal);
     } else if (error.code === 'ERR_TIMEOUT' || this.#attempts >= most) {
       this.#fail(noBridge(this.#options.url, this.#attempts, error, refusal));
     } else {
@@ -184,7 +186,7 @@ class Connection {
   }
 
   #retry() {
-    const jittered = this.#delay * (0.5 + Math.random() / 2);
+    const jittered = this.#delay * (0.5 + random() / 2);
     this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
     this.#later(jittered);
   }

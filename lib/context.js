@@ -2,12 +2,8 @@
 
 // What a `serve` handler gets first: who asks, and whether the answer is still waited for.
 
-// Taken when this is loaded: tests of users replace globals.
-const { clearTimeout, setTimeout } = require('node:timers');
 const { BusybodyError } = require('./errors.js');
-
-const { AbortController } = globalThis;
-const { now } = Date;
+const { AbortController, clearTimeout, now, setTimeout } = require('./time.js');
 
 const MAX_TIMER = 2 ** 31 - 1;
 

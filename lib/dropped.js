@@ -7,6 +7,8 @@
 // it, a call waits, or it has yet to connect. Otherwise it is for those who refer to it to keep it. A node that hosts
 // the bridge is kept by the bridge; and a bridge, like a listening server, serves others and is never forgotten.
 
+const { warn } = require('./guard.js');
+const { clearTimeout, setImmediate, setTimeout } = require('./time.js');
 const { DISPATCH, NOTICE } = require('./wire.js');
 
 /** Reasons to hold a node that nobody refers to. */
@@ -102,17 +104,17 @@ class Farewell {
 }
 
 const forgotten = new FinalizationRegistry((estate) => {
-  warn(estate.id);
+  warnOnce(estate.id);
   new Farewell(estate).say();
 });
 
 let warned = false;
 
 /** Once: whoever forgets one forgets many. */
-function warn(id) {
+function warnOnce(id) {
   if (warned) return;
   warned = true;
-  process.emitWarning(
+  warn(
     `The node '${id}' was garbage-collected without leave(), and leaves the bus now. Nothing listened to it, and nothing `
     + 'referred to it any more: keep a reference to a node for as long as you want it on the bus, then call leave(). '
     + 'Further ones leave without a warning.',

@@ -24,7 +24,7 @@ Object.defineProperty(BusybodyError.prototype, 'name', {
  */
 const RESERVED_EVENTS = new Set([
   'error', 'close', 'connect', 'disconnect', 'reconnect', 'drain', 'leave.force', 'error.reconnect',
-  'undeliverable', 'node:join', 'node:leave', 'newListener', 'removeListener',
+  'undeliverable', 'handler.error', 'node:join', 'node:leave', 'newListener', 'removeListener',
 ]);
 
 /** Those of them that the bridge itself sends, to the nodes that listen. */

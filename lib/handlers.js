@@ -2,20 +2,28 @@
 
 // The handlers of one node or bridge: one for each name.
 
+const { AsyncResource } = require('node:async_hooks');
 const { Context } = require('./context.js');
 const { invalidArg } = require('./errors.js');
 const { contextOf, createReply, isReply } = require('./reply.js');
 const { Work } = require('./work.js');
 
+/** We say when a scope ends, which is cheaper than to have the garbage collector say so. */
+const MANUAL = Object.freeze({ requireManualDestroy: true });
+
 class Handlers {
   #kind;
   #byName = new Map();
   /** What they are at. */
-  work = new Work();
+  work;
 
-  /** `kind`: what the names are called in errors, 'event' or 'method'. */
-  constructor(kind) {
+  /**
+   * `kind`: what the names are called in errors, 'event' or 'method'. `failed(error, { from, event })` hears of failures that
+   * nobody waits for.
+   */
+  constructor(kind, failed) {
     this.#kind = kind;
+    this.work = new Work(failed);
   }
 
   /**
@@ -54,23 +62,50 @@ class Handlers {
 }
 
 function handling(name, handler, work) {
+  const scoped = inScope(handler);
   return function listener(...args) {
-    const reply = takeReply(args, name);
-    work.run(this, handler, args, reply);
+    const reply = takeReply(args);
+    if (reply === null) work.run(this, handler, args, localReply(name));
+    else work.run(this, scoped, args, reply);
   };
 }
 
 function serving(name, handler, work) {
+  const scoped = inScope(handler);
   return function listener(...args) {
-    const reply = takeReply(args, name);
-    args.unshift(contextOf(reply) ?? new Context(reply.from || this.id, name, reply.broadcast, null));
-    work.run(this, handler, args, reply);
+    const reply = takeReply(args);
+    const { from, broadcast } = reply ?? { from: this.id, broadcast: false };
+    args.unshift((reply && contextOf(reply)) ?? new Context(from, name, broadcast, null));
+    if (reply === null) work.run(this, handler, args, localReply(name));
+    else work.run(this, scoped, args, reply);
   };
 }
 
-/** The Reply at the end of the arguments, taken off. An event that is emitted in this process has none. */
-function takeReply(args, name) {
-  return isReply(args[args.length - 1]) ? args.pop() : createReply('', name, false, null);
+/** The Reply at the end of the arguments, taken off; null: an event that is emitted in this process has none. */
+function takeReply(args) {
+  return isReply(args[args.length - 1]) ? args.pop() : null;
+}
+
+function localReply(name) {
+  return createReply('', name, false, null);
+}
+
+/**
+ * The handler, run in the asynchronous context (AsyncLocalStorage) that it was registered in: messages come from outside,
+ * in that of nobody. An event that is emitted in this process has one of its own.
+ */
+function inScope(handler) {
+  const scope = new AsyncResource('BusybodyHandler');
+  return function scoped(...args) {
+    return scope.runInAsyncScope(runAlone, undefined, handler, this, args);
+  };
+}
+
+/** In a context of its own below that: what one message enters (enterWith) is not there for the next. */
+function runAlone(handler, self, args) {
+  const scope = new AsyncResource('BusybodyMessage', MANUAL);
+  scope.emitDestroy();
+  return scope.runInAsyncScope(handler, self, ...args);
 }
 
 module.exports = { Handlers };

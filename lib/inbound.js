@@ -2,18 +2,17 @@
 
 // What a node is told: calls of the native side become events, replies and notices.
 
+const { AsyncResource } = require('node:async_hooks');
 const { noListener } = require('./advice.js');
 const { Aside } = require('./aside.js');
-const { rethrow } = require('./calls.js');
 const { Context } = require('./context.js');
 const { RESERVED_EVENTS, fromNative } = require('./errors.js');
+const { rethrow, tell } = require('./guard.js');
 const { Presence } = require('./presence.js');
 const { createReply, giveContext } = require('./reply.js');
+const { now, setImmediate } = require('./time.js');
 const { decode } = require('./values.js');
 const { DISPATCH, NOTICE } = require('./wire.js');
-
-// Taken when this is loaded: tests of users replace globals.
-const { now } = Date;
 
 /** Bit of `head`: the body is the only argument itself, a string. */
 const PLAIN = 1 << 29;
@@ -45,9 +44,14 @@ class Inbound {
   /** What is being delivered, if it was put aside. */
   #late = null;
   /** What came while the program had paused. */
-  #aside = new Aside((message) => this.#deliverLate(message), () => this.#notices.asideEmitted());
+  #aside = new Aside(
+    (message) => this.#outside.runInAsyncScope(this.#deliverLate, this, message),
+    () => this.#notices.asideEmitted(),
+  );
+  /** The asynchronous context in which messages come: that of no caller, and so not of whoever resumes. */
+  #outside = null;
   /** Who is on the bus, while anybody listens for it. */
-  presence = new Presence((event, ...args) => this.#tell(event, args));
+  presence = new Presence((event, ...args) => tell(this.#emitter, event, ...args));
 
   /** `notices`: what to do about the connection's own news, by name. */
   constructor(emitter, notices) {
@@ -81,6 +85,7 @@ class Inbound {
 
   /** Called by the native side when the socket is ready. */
   turn() {
+    this.#outside ??= new AsyncResource('BusybodyInbound');
     // What came is acknowledged with the replies, or when this turn of the loop brings none.
     if (this.#functions.turn() === 0 || this.#acknowledging) return;
     this.#acknowledging = true;
@@ -239,15 +244,6 @@ class Inbound {
     return giveContext(reply, context);
   }
 
-  /** Emits an event; what its listeners throw does not keep the next from being told. */
-  #tell(event, args) {
-    try {
-      this.#emitter.emit(event, ...args);
-    } catch (error) {
-      rethrow(error);
-    }
-  }
-
   /** The bridge's own events; a node cannot make them. */
   #own(event, encoding, body) {
     try {
@@ -299,7 +295,7 @@ class Inbound {
       case NOTICE.LOST: return this.#notices.lost(errorOf(body));
       case NOTICE.DRAIN: return this.#notices.drain();
       case NOTICE.LEFT: return this.#notices.left();
-      case NOTICE.ENDED: return this.#notices.ended(decode(correlation, body));
+      case NOTICE.ENDED: return this.#notices.ended(lastWords(correlation, body));
     }
   }
 
@@ -334,6 +330,15 @@ class Inbound {
 /** As the native side tells a notice. */
 function headOf(notice) {
   return DISPATCH.NOTICE | notice << 3;
+}
+
+/** The values of the bridge's close(). The bus is over, whatever can be read of them. */
+function lastWords(encoding, body) {
+  try {
+    return decode(encoding, body);
+  } catch {
+    return [];
+  }
 }
 
 function errorOf(json) {

@@ -3,7 +3,7 @@
 // Whether a handle keeps its process alive, as a net.Socket does. The native handles never do by themselves, so
 // this is one mechanism for every runtime and driver.
 
-const { clearInterval, setInterval } = require('node:timers');
+const { clearInterval, setInterval } = require('./time.js');
 
 const LONGEST = 2 ** 31 - 1;
 

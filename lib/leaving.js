@@ -2,11 +2,7 @@
 
 // How a node leaves: its handlers finish, what it sent is settled, and then it says goodbye. All within a time.
 
-// Taken when this is loaded: tests of users replace globals.
-const { performance } = require('node:perf_hooks');
-const { clearTimeout, setTimeout } = require('node:timers');
-
-const now = performance.now.bind(performance);
+const { clearTimeout, monotonic: now, setTimeout } = require('./time.js');
 
 /** Milliseconds that leave() gives handlers to finish, and receivers to take what was sent. */
 const PATIENCE = 5_000;
@@ -38,6 +34,11 @@ class Leaving {
       this.#drain(timeout);
     }
     return this.#work.awaited(this.#promise);
+  }
+
+  /** Whether the node was told to leave. */
+  get begun() {
+    return this.#promise !== null;
   }
 
   /** The node is closed: there is nothing more to wait for. */

@@ -2,13 +2,18 @@
 
 // What a node says: arguments become a body, a target becomes a number, and one native call sends them.
 
+const { AsyncResource } = require('node:async_hooks');
+const { whenAborted } = require('./aborts.js');
 const { abortError, fromNative } = require('./errors.js');
 const { checkEvent, checkMethod } = require('./options.js');
 const { outcomeOf } = require('./reply.js');
 const { Targets } = require('./targets.js');
+const { nextTick } = require('./time.js');
 const { FORMATS, isError, outlineOf, packClone } = require('./values.js');
 const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE } = require('./wire.js');
 
+/** We say when a scope ends, which is cheaper than to have the garbage collector say so. */
+const MANUAL = Object.freeze({ requireManualDestroy: true });
 /** No reply is wanted. */
 const NONE = -1;
 
@@ -29,7 +34,7 @@ class Messenger {
   /** `undeliverable(target, event, error)` hears of messages that nobody waits for. */
   constructor(native, functions, calls, { serialization }, undeliverable) {
     this.#native = native;
-    this.#targets = new Targets(native, (forget) => process.nextTick(forget));
+    this.#targets = new Targets(native);
     this.#calls = calls;
     this.#advanced = serialization === 'advanced';
     this.#format = FORMATS[serialization] ?? FORMATS.values;
@@ -116,7 +121,7 @@ class Messenger {
   scheduleFlush() {
     if (this.#flushing) return;
     this.#flushing = true;
-    process.nextTick(this.#flush);
+    nextTick(this.#flush);
   }
 
   #promise(kind, number, args, timeout, signal, outcome = outcomeOf) {
@@ -125,43 +130,62 @@ class Messenger {
     let resolve;
     let reject;
     const promise = new Promise((...outcomes) => ([resolve, reject] = outcomes));
-    // Outside of the executor, whose throws would be rejections: bad arguments are the caller's, at once.
-    this.#ask(kind, number, args, (error, values) => {
+    const settle = (error, values) => {
       if (error !== null) return reject(traced(error, trace));
       try {
         resolve(outcome(values));
       } catch (replied) {
         reject(replied);
       }
-    }, timeout, signal);
+    };
+    try {
+      this.#ask(kind, number, args, settle, timeout, signal);
+    } catch (error) {
+      // Of the data: they may come from anywhere, where a target and options stand in the source.
+      reject(error);
+    }
     return promise;
   }
 
   /** Sends, and has `settle(error, args)` called once: with the reply, or why there is none. */
   #ask(kind, number, args, settle, timeout, signal) {
-    if (signal?.aborted) return process.nextTick(settle, abortError(signal.reason), null);
+    if (signal !== undefined) return this.#askUntil(signal, kind, number, args, settle, timeout);
     const correlation = this.#transmit(kind, number, timeout, args);
-    if (correlation <= 0) process.nextTick(settle, this.#refusal(correlation), null);
-    else if (signal === undefined) this.#calls.add(correlation, settle, timeout);
-    else this.#askUntil(signal, correlation, settle, timeout);
+    if (correlation > 0) this.#calls.add(correlation, settle, timeout);
+    else nextTick(settle, this.#refusal(correlation), null);
   }
 
-  #askUntil(signal, correlation, settle, timeout) {
-    const onAbort = () => {
+  #askUntil(signal, kind, number, args, settle, timeout) {
+    if (signal.aborted) return nextTick(settle, abortError(signal.reason), null);
+    let correlation = 0;
+    let aborted = null;
+    // Before anything is sent: the signal is the program's own and may throw, and a toJSON() of the arguments may abort it.
+    const stopWaiting = whenAborted(signal, (reason) => {
+      aborted = abortError(reason);
+      if (correlation <= 0) return;
       this.#calls.cancel(correlation);
       this.scheduleFlush();
-      settle(abortError(signal.reason), null);
+      settle(aborted, null);
+    });
+    try {
+      correlation = this.#transmit(kind, number, timeout, args);
+    } catch (error) {
+      stopWaiting();
+      throw error;
+    }
+    if (aborted !== null && correlation > 0) this.#native.cancel(correlation);
+    if (aborted !== null) return nextTick(settle, aborted, null);
+    const done = (error, values) => {
+      stopWaiting();
+      settle(error, values);
     };
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#calls.add(correlation, (error, args) => {
-      signal.removeEventListener('abort', onAbort);
-      settle(error, args);
-    }, timeout);
+    if (correlation > 0) this.#calls.add(correlation, done, timeout);
+    else nextTick(done, this.#refusal(correlation), null);
   }
 
   #post(kind, number, args, target) {
     const refused = this.#transmit(kind, number, NONE, args);
-    if (refused < 0) process.nextTick(() => this.#lose(kind, target, this.#refusal(refused)));
+    if (refused < 0) nextTick(() => this.#lose(kind, target, this.#refusal(refused)));
   }
 
   #lose(kind, target, error) {
@@ -199,10 +223,13 @@ class Messenger {
   }
 }
 
+/** A callback that runs in the asynchronous context of its call (AsyncLocalStorage), whoever brings the outcome. */
 function callbackOf(callback) {
+  const scope = new AsyncResource('BusybodyCall', MANUAL);
   return (error, args) => {
-    if (error === null) callback(...args);
-    else callback(error);
+    scope.emitDestroy();
+    if (error === null) scope.runInAsyncScope(callback, undefined, ...args);
+    else scope.runInAsyncScope(callback, undefined, error);
   };
 }
 
@@ -219,9 +246,19 @@ function sendError(send, error) {
 
 /** Gives an error of ours the stack of the call that it ends. */
 function traced(error, trace) {
-  const at = trace.stack?.indexOf('\n') ?? -1;
-  if (at !== -1) error.stack = `${error.name}: ${error.message}${trace.stack.slice(at)}`;
+  const stack = stackOf(trace);
+  const at = stack.indexOf('\n');
+  if (at !== -1) error.stack = `${error.name}: ${error.message}${stack.slice(at)}`;
   return error;
+}
+
+/** An Error.prepareStackTrace of the program's may make anything of it, or throw. */
+function stackOf(error) {
+  try {
+    return String(error.stack);
+  } catch {
+    return '';
+  }
 }
 
 module.exports = { Messenger };

@@ -13,6 +13,8 @@ const { driver } = require('./driver.js');
 const { HELD, Tie, watch } = require('./dropped.js');
 const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { tell, warn } = require('./guard.js');
+const { HandlerErrors } = require('./handler-errors.js');
 const { Handlers } = require('./handlers.js');
 const { Inbound } = require('./inbound.js');
 const { custom, summary } = require('./inspect.js');
@@ -38,7 +40,7 @@ class Node extends EventEmitter {
   #keeper = new Keeper();
   #ready = new Ready();
   #interests = new Set();
-  #handlers = new Handlers('event');
+  #handlers = new Handlers('event', new HandlerErrors(this).told);
   #contexts = new Contexts();
   #state = 'connecting'; // then 'online' and 'offline' in turn, at last 'leaving' and 'closed'
   /** Whether what comes is not acknowledged, because too much is put aside. */
@@ -212,11 +214,15 @@ class Node extends EventEmitter {
 
   // ---- listeners: the bridge is told which events concern this node ---------------------------------------------
 
+  // Whatever listeners of 'newListener' and 'removeListener' throw, the bridge is told what came of it.
+
   on(event, listener) {
     this.#checkInterest(event);
-    super.on(event, listener);
-    this.#updateInterest(event);
-    return this;
+    try {
+      return super.on(event, listener);
+    } finally {
+      this.#updateInterest(event);
+    }
   }
 
   addListener(event, listener) {
@@ -225,17 +231,21 @@ class Node extends EventEmitter {
 
   prependListener(event, listener) {
     this.#checkInterest(event);
-    super.prependListener(event, listener);
-    this.#updateInterest(event);
-    return this;
+    try {
+      return super.prependListener(event, listener);
+    } finally {
+      this.#updateInterest(event);
+    }
   }
 
   // once() and prependOnceListener() of EventEmitter end in on() and prependListener().
 
   off(event, listener) {
-    super.off(event, listener);
-    this.#updateInterest(event);
-    return this;
+    try {
+      return super.off(event, listener);
+    } finally {
+      this.#updateInterest(event);
+    }
   }
 
   removeListener(event, listener) {
@@ -243,11 +253,13 @@ class Node extends EventEmitter {
   }
 
   removeAllListeners(...events) {
-    super.removeAllListeners(...events);
-    if (events.length > 0) this.#updateInterest(events[0]);
-    else for (const event of [...this.#interests]) this.#updateInterest(event);
-    this.#tie.set(HELD.LISTENED, this.eventNames().length > 0);
-    return this;
+    try {
+      return super.removeAllListeners(...events);
+    } finally {
+      if (events.length > 0) this.#updateInterest(events[0]);
+      else for (const event of [...this.#interests]) this.#updateInterest(event);
+      this.#tie.set(HELD.LISTENED, this.eventNames().length > 0);
+    }
   }
 
   /** Throws before anything is registered if the bridge would not let this node listen for one more event. */
@@ -262,10 +274,10 @@ class Node extends EventEmitter {
   }
 
   #updateInterest(event) {
-    // EventEmitter's constructor may not have been followed by ours yet.
-    this.#tie?.set(HELD.LISTENED, this.eventNames().length > 0);
-    if (this.#handlers?.prune(this, event)) this.#inbound.handlersChanged();
     const listens = this.listenerCount(event) > 0;
+    // EventEmitter's constructor may not have been followed by ours yet.
+    this.#tie?.set(HELD.LISTENED, listens || this.eventNames().length > 0);
+    if (this.#handlers?.prune(this, event)) this.#inbound.handlersChanged();
     if (listens === this.#interests.has(event) || !isInterest(event)) return;
     if (listens) warnOfWildcard(event);
     if (listens) this.#interests.add(event);
@@ -292,10 +304,10 @@ class Node extends EventEmitter {
           this.#tie.set(HELD.CONNECTING, false);
         }
         this.#messenger.online();
-        if (this.#state === 'leaving' && !first) return this.#flush();
-        if (first) announce(this, this.#ready, this.#options.onConnect, null);
-        this.emit(first ? 'connect' : 'reconnect');
         if (this.#state === 'leaving') this.#flush();
+        if (this.#state === 'leaving' && !first) return;
+        if (first) announce(this, this.#ready, this.#options.onConnect, null);
+        tell(this, first ? 'connect' : 'reconnect');
       },
       lost: (error) => {
         if (this.#state === 'leaving') {
@@ -305,20 +317,19 @@ class Node extends EventEmitter {
         }
         this.#state = 'offline';
         this.#tie.set(HELD.CONNECTING, true);
-        this.emit('disconnect', error);
+        tell(this, 'disconnect', error);
       },
       retrying: (error) => {
-        if (this.#state !== 'leaving') this.emit('error.reconnect', error);
+        if (this.#state !== 'leaving') tell(this, 'error.reconnect', error);
       },
       failed: (error) => {
         const first = !this.#connection.everOnline;
-        this.#close(error, true);
-        if (first) {
-          this.emit('error.reconnect', error);
-          announce(this, this.#ready, this.#options.onConnect, error);
-        } else {
-          announce(this, new Ready(), null, error);
-        }
+        const leaving = this.#leaving.begun;
+        // Whoever has told it to leave, or awaited a call, is told: nobody is left who has to be told by force.
+        const told = this.#close(error, true) > 0 || leaving;
+        if (!first) return announce(this, new Ready(), null, error, told);
+        if (!leaving) tell(this, 'error.reconnect', error);
+        announce(this, this.#ready, this.#options.onConnect, error, told);
       },
       host: () => {
         // Late, because a bridge is only loaded by those who host one.
@@ -334,8 +345,8 @@ class Node extends EventEmitter {
   }
 
   #hostTrouble(error) {
-    if (this.listenerCount('error') > 0) this.emit('error', error);
-    else process.emitWarning(error);
+    if (this.listenerCount('error') > 0) tell(this, 'error', error);
+    else warn(error);
   }
 
   #noticed() {
@@ -345,12 +356,12 @@ class Node extends EventEmitter {
       lost: (error) => this.#connection.lost(error),
       drain: () => {
         this.#messenger.needDrain = false;
-        this.emit('drain');
+        tell(this, 'drain');
       },
       left: () => this.#close(closedError('the node has left'), true),
       ended: (values) => {
         this.#close(closedError('the bus was closed'), true);
-        this.emit('close', ...values);
+        tell(this, 'close', ...values);
       },
       putAside: () => {
         if (!this.#holdsBack && this.#inbound.asideBytes > this.#options.maxPending / 4) this.#holdBack(true);
@@ -392,32 +403,34 @@ class Node extends EventEmitter {
   #forceLeave() {
     this.#forced = true;
     this.#close(closedError('the node has left'), false);
-    this.emit('leave.force');
+    tell(this, 'leave.force');
     return Promise.resolve();
   }
 
-  /** The end, whatever led to it. */
+  /** The end, whatever led to it. Returns how many calls it ended. */
   #close(error, flush) {
-    if (this.#state === 'closed') return;
+    if (this.#state === 'closed') return 0;
     this.#state = 'closed';
     this.#leaving.stop();
     if (flush) this.#flush();
-    this.#calls.settleAll(error);
-    this.#contexts.departed(() => true, 'ERR_CLOSED');
-    this.#estate.release(error.message);
-    this.#inbound.end();
-    this.#messenger.needDrain = false;
     const handedOver = this.#connection.end();
     this.#ready.settle(error);
     handedOver.then(() => {
       this.#keeper.stop();
       this.#leaving.end();
     });
+    const endCalls = this.#calls.takeAll();
+    this.#inbound.end();
+    this.#messenger.needDrain = false;
+    // From here on the program hears of it, and may do whatever it likes.
+    this.#contexts.departed(() => true, 'ERR_CLOSED');
+    this.#estate.release(error.message);
+    return endCalls(error);
   }
 
   /** A message reached nobody, and nobody waits for an answer to it. */
   #lost(detail) {
-    if (!this.emit('undeliverable', detail) && !this.#forced) warnOfUndeliverable(this.id, detail);
+    if (!tell(this, 'undeliverable', detail) && !this.#forced) warnOfUndeliverable(this.id, detail);
   }
 
   #undeliverable = (target, event, { code }) => {

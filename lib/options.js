@@ -5,6 +5,7 @@
 
 const { randomUUID } = require('node:crypto');
 const { RESERVED_EVENTS, invalidArg, typeError } = require('./errors.js');
+const { guarded } = require('./guard.js');
 const { addressOf, checkTargetUrl, checkUrl, urlOfAddress, urlOfPort, urlOfText } = require('./options/address.js');
 const { choice, duration, fileMode, integer, oneFunction, read, text } = require('./options/check.js');
 
@@ -237,8 +238,8 @@ function nodeAddressOrId(string) {
 function both(first, second) {
   if (first === undefined || second === undefined) return first ?? second ?? null;
   return (error) => {
-    first(error);
-    second(error);
+    guarded(first, error);
+    guarded(second, error);
   };
 }
 

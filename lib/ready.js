@@ -2,7 +2,7 @@
 
 // The one outcome of a start: a promise, a callback and an event tell of it, and an error is never lost among them.
 
-const { rethrow } = require('./calls.js');
+const { guarded, tell } = require('./guard.js');
 
 class Ready {
   #promise = null;
@@ -40,24 +40,14 @@ class Ready {
 }
 
 /**
- * Tells everyone who asked. An error that nobody asked for is emitted as 'error', which throws when nobody listens:
- * like a net.Socket's, it must not go unseen.
+ * Tells everyone who asked. An error that nobody asked for is emitted as 'error', which is an uncaught exception when
+ * nobody listens: like a net.Socket's, it must not go unseen. `told`: somebody has heard of it already.
  */
-function announce(emitter, ready, callback, error) {
+function announce(emitter, ready, callback, error, told = false) {
   ready.settle(error);
-  if (callback !== null) call(callback, error);
-  if (error !== null && (emitter.listenerCount('error') > 0 || (callback === null && !ready.asked))) {
-    emitter.emit('error', error);
-  }
-}
-
-/** What a callback throws is the process's uncaught exception, and does not keep others from being told. */
-function call(callback, error) {
-  try {
-    callback(error);
-  } catch (thrown) {
-    rethrow(thrown);
-  }
+  if (callback !== null) guarded(callback, error);
+  if (error === null) return;
+  if (emitter.listenerCount('error') > 0 || (!told && callback === null && !ready.asked)) tell(emitter, 'error', error);
 }
 
 module.exports = { Ready, announce };

@@ -2,8 +2,11 @@
 
 // What a listener gets as its last argument, and how a handler's outcome becomes a reply.
 
-const { rethrow } = require('./calls.js');
+const { types } = require('node:util');
+const { BusybodyError } = require('./errors.js');
 const { asError } = require('./values.js');
+
+const { then } = Promise.prototype;
 
 /**
  * A Reply: a function with from, event and broadcast. `send(args)` is called by the first call only, which returns
@@ -13,9 +16,15 @@ function createReply(from, event, broadcast, send) {
   let replied = send === null;
   const reply = (...args) => {
     if (replied) return false;
-    send(args);
-    // Only now: when the arguments cannot travel, send throws, and the listener may reply with something else.
+    // Before they are sent: a toJSON() among the arguments may reply, too.
     replied = true;
+    try {
+      send(args);
+    } catch (error) {
+      // The arguments cannot travel: the listener may reply with something else.
+      replied = false;
+      throw error;
+    }
     return true;
   };
   reply.from = from;
@@ -41,38 +50,53 @@ function giveContext(reply, context) {
   return reply;
 }
 
-/** Calls a handler; what it returns, resolves to, throws or rejects with is the reply. Then it is `finished`. */
-function run(self, handler, args, reply, finished) {
-  let outcome;
+/**
+ * Calls a handler; what it returns, resolves to, throws or rejects with is the reply. `failed(error, { from, event })` hears
+ * of a failure that nobody waits for. Then it is `finished`.
+ */
+function run(self, handler, args, reply, failed, finished) {
   try {
-    outcome = handler.apply(self, args);
+    const outcome = handler.apply(self, args);
+    if (typeof outcome?.then === 'function') return settle(outcome, reply, failed, finished);
+    answer(reply, outcome, failed);
   } catch (error) {
-    fail(reply, error);
-    return finished();
+    refuse(reply, error, failed);
   }
-  if (typeof outcome?.then !== 'function') {
-    answer(reply, outcome);
-    return finished();
-  }
-  const end = (tell) => (value) => {
-    tell(reply, value);
-    finished();
-  };
-  return outcome.then(end(answer), end(fail));
+  finished();
 }
 
-function answer(reply, value) {
+/** Waits for a thenable. One that is no promise may call back twice, throw, or resolve to the next: then it is made one. */
+function settle(outcome, reply, failed, finished) {
+  const promise = types.isPromise(outcome) ? outcome : new Promise((resolve) => resolve(outcome));
+  const end = (tell) => (value) => {
+    tell(reply, value, failed);
+    finished();
+  };
+  then.call(promise, end(answer), end(refuse));
+}
+
+function answer(reply, value, failed) {
   try {
     if (value === undefined) reply();
     else reply(null, value);
   } catch (error) {
-    reply(error);
+    refuse(reply, error, failed);
   }
 }
 
-/** An error that nobody waits for is the process's uncaught exception, as that of any listener. */
-function fail(reply, error) {
-  if (!reply(asError(error))) rethrow(error);
+/** Whoever waits is told at once, whatever was thrown. */
+function refuse(reply, thrown, failed) {
+  const error = asError(thrown);
+  if (!isHeard(reply, error)) failed(error, { from: reply.from, event: reply.event });
+}
+
+/** Whether somebody waited for this error. */
+function isHeard(reply, error) {
+  try {
+    return reply(error);
+  } catch (cause) {
+    return reply(new BusybodyError('ERR_UNSERIALIZABLE', `the handler failed with an error that cannot be sent (${cause.message})`));
+  }
 }
 
 /**

@@ -4,6 +4,7 @@
 // event for everybody and a method of the bridge: three names, and three numbers.
 
 const { parseTarget } = require('./options.js');
+const { nextTick } = require('./time.js');
 
 /** Names remembered of each kind, on both sides; they come in few, and a program that makes them up must not grow. */
 const MAX_NAMES = 4096;
@@ -14,16 +15,13 @@ class Targets {
   #directed = new Map();
   #events = new Map();
   #methods = new Map();
-  #later;
 
-  /** `later(forget)` has a full table forgotten when no message is being made. */
-  constructor(native, later) {
+  constructor(native) {
     this.#native = native;
     this.#forget = () => {
       for (const names of [this.#directed, this.#events, this.#methods]) names.clear();
       native.clearTargets();
     };
-    this.#later = later;
   }
 
   /** Of "node:event"; throws ERR_INVALID_TARGET for anything else. */
@@ -54,7 +52,7 @@ class Targets {
 
   #add(names, name, node, event) {
     // Not at once: a toJSON() may send too, between a message's target and its body.
-    if (names.size === MAX_NAMES) this.#later(this.#forget);
+    if (names.size === MAX_NAMES) nextTick(this.#forget);
     const number = this.#native.target(node, event);
     names.set(name, number);
     return number;

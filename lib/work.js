@@ -9,6 +9,12 @@ class Work {
   /** The call in whose synchronous part the program is. */
   #inside = null;
   #whenIdle = null;
+  #failed;
+
+  /** `failed(error, { from, event })` hears of failures that nobody waits for. */
+  constructor(failed) {
+    this.#failed = failed;
+  }
 
   /** Whether a handler is at work. */
   get busy() {
@@ -22,7 +28,7 @@ class Work {
     this.#open += 1;
     this.#inside = call;
     try {
-      run(self, handler, args, reply, () => this.#finish(call));
+      run(self, handler, args, reply, this.#failed, () => this.#finish(call));
     } finally {
       this.#inside = outer;
     }

@@ -102,6 +102,7 @@ export function events(node: Node, bridge: Bridge): void {
   node.on('error.reconnect', (err: Error) => console.log(err)).on('close', (...data: unknown[]) => console.log(data));
   node.on('close', (goodbye: string, detail: { code: number }) => console.log(goodbye, detail.code));
   node.on('undeliverable', ({ target, event, code }) => console.log(target, event, code === 'ERR_UNKNOWN_NODE'));
+  node.on('handler.error', ({ message }, { from, event }) => console.log(message, from.length, event.length));
   node.on('node:join', (info: NodeInfo) => console.log(info.id)).on('node:leave', (info) => console.log(info.id));
   node.off('x', () => {}).removeAllListeners('x').addListener('x', (a: number, b: string) => console.log(a, b));
   node.prependListener('x', () => {}).prependOnceListener(Symbol('x'), () => {}).setMaxListeners(0);

@@ -38,7 +38,7 @@ node.on('node:leave', (info, reason) => {
 node.once('undeliverable', (message) => same<typeof message, Undeliverable>(true));
 createBridge().on('rpc', (call) => same<typeof call, RpcCall>(true));
 node.on('a remote event', (value) => same<typeof value, any>(true));
-same<keyof BridgeEvents, 'listening' | 'error' | 'close' | 'node:join' | 'node:leave' | 'rpc'>(true);
+same<keyof BridgeEvents, 'listening' | 'error' | 'close' | 'node:join' | 'node:leave' | 'handler.error' | 'rpc'>(true);
 same<NodeEvents['close'], [...data: any[]]>(true);
 
 export { code };

@@ -28,7 +28,7 @@ const PRESENCE = ['node:join', 'node:leave'];
 // These speak of the listener itself and never come from another process.
 const OWN_EVENTS = [
   'error', 'close', 'connect', 'disconnect', 'reconnect', 'drain', 'leave.force', 'error.reconnect',
-  'undeliverable', 'newListener', 'removeListener',
+  'undeliverable', 'handler.error', 'newListener', 'removeListener',
 ];
 
 async function run(context) {

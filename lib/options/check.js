@@ -3,10 +3,12 @@
 // Checks for single options: (value, name) => the value to use, or a TypeError that names the option.
 
 const { invalidArg } = require('../errors.js');
+const { warn } = require('../guard.js');
 
 const MAX_DELAY = 2 ** 31 - 1; // what timers can wait: 24 days
 
-const warned = new Set();
+/** What was warned of, by what was asked for: an option that one call does not know another may. */
+const warned = new WeakMap();
 
 /**
  * The options that `checks` knows, checked. Own properties only, each read once: what a prototype carries (a library's
@@ -17,7 +19,7 @@ function read(options, checks) {
   if (options === undefined) return values;
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(checks, name)) {
-      warnOnce(name);
+      warnOnce(checks, name);
       continue;
     }
     const value = options[name];
@@ -27,10 +29,11 @@ function read(options, checks) {
 }
 
 /** A typing error should be seen, and a program written for a newer version should still run. */
-function warnOnce(name) {
-  if (warned.has(name)) return;
-  warned.add(name);
-  process.emitWarning(`busybody does not know the option "${name}"`, { code: 'BUSYBODY_UNKNOWN_OPTION' });
+function warnOnce(checks, name) {
+  const names = warned.get(checks) ?? new Set();
+  if (names.has(name)) return;
+  warned.set(checks, names.add(name));
+  warn(`busybody does not know the option "${name}"`, { code: 'BUSYBODY_UNKNOWN_OPTION' });
 }
 
 function integer(least, most) {

@@ -65,15 +65,23 @@ function dressError(error, description) {
  * and has it as its cause. Never throws.
  */
 function asError(thrown) {
-  if (isError(thrown)) return thrown;
+  if (isError(thrown) && !isBare(thrown)) return thrown;
   if (typeof thrown === 'string') return new Error(thrown);
   const message = readString(thrown, 'message');
   const error = new Error(message ?? shown(thrown), { cause: thrown });
-  if (message === undefined) return error;
   const [name, code] = [readString(thrown, 'name'), read(thrown, 'code')];
-  if (name !== undefined) hide(error, 'name', name);
+  if (message !== undefined && name !== undefined) hide(error, 'name', name);
   if (typeof code === 'string' || typeof code === 'number') error.code = code;
   return error;
+}
+
+/** Whether an error has no prototype: then it is an object like any other to whoever looks at it. */
+function isBare(error) {
+  try {
+    return Object.getPrototypeOf(error) === null;
+  } catch {
+    return false;
+  }
 }
 
 /** As much of an error as fits into any message, with a mark that says so. Never throws. */
