@@ -3,6 +3,8 @@
 const js = require('@eslint/js');
 const globals = require('globals');
 
+const TAKE_FROM_TIME = 'Take it from lib/time.js, which keeps what tests replace.';
+
 module.exports = [
   { ignores: ['target/', '**/node_modules/'] },
   js.configs.recommended,
@@ -28,6 +30,27 @@ module.exports = [
       'array-callback-return': 'error',
       'default-case-last': 'error',
       'prefer-promise-reject-errors': 'error',
+    },
+  },
+  {
+    // Test tools put fakes in their places for a while; the bus goes on in real time.
+    files: ['lib/**/*.js', 'index.js', 'native.cjs'],
+    ignores: ['lib/time.js'],
+    rules: {
+      'no-restricted-globals': ['error', ...[
+        'clearImmediate', 'clearInterval', 'clearTimeout', 'performance', 'queueMicrotask', 'setImmediate', 'setInterval',
+        'setTimeout',
+      ].map((name) => ({ name, message: TAKE_FROM_TIME }))],
+      'no-restricted-properties': ['error', ...[
+        ['Date', 'now'], ['Math', 'random'], ['process', 'hrtime'], ['process', 'nextTick'], ['globalThis', 'setTimeout'],
+      ].map(([object, property]) => ({ object, property, message: TAKE_FROM_TIME }))],
+      'no-restricted-syntax': ['error', ...[
+        'CallExpression[callee.name="require"][arguments.0.value=/^(node:)?(timers|perf_hooks)/]',
+        'VariableDeclarator[init.name=/^(Date|process|globalThis|Math|performance)$/] > ObjectPattern > '
+          + 'Property[key.name=/^(now|random|nextTick|hrtime|queueMicrotask|set(Timeout|Interval|Immediate))$/]',
+        'NewExpression[callee.name="Date"][arguments.length=0]',
+        'CallExpression[callee.name="Date"]',
+      ].map((selector) => ({ selector, message: TAKE_FROM_TIME }))],
     },
   },
   {
