@@ -9,6 +9,7 @@ const { describe, test } = require('node:test');
 const { promisify } = require('node:util');
 const vm = require('node:vm');
 const { BusybodyError } = require('../lib/errors.js');
+const { outcomeOf } = require('../lib/reply.js');
 const { asError, outlineOf } = require('../lib/values.js');
 const { cloneTravel, strictTravel, travel } = require('./support/journey.js');
 
@@ -247,6 +248,13 @@ describe('anything that was thrown', () => {
     assert.match(outline.cut, /larger than a message/);
     for (const vile of [new Proxy(new Error('x'), { get: fail }), Object.freeze(new Error('x'))]) assert.ok(outlineOf(vile) instanceof Error);
   });
+});
+
+test('an Error of another context in front of a reply is the failure, as any other', () => {
+  for (const error of [vm.runInNewContext('new RangeError("far")'), new DOMException('gone', 'AbortError'), new Error('near')]) {
+    assert.throws(() => outcomeOf([error]), (thrown) => thrown === error);
+  }
+  for (const value of [null, undefined, 'x', 0, {}, []]) assert.equal(outcomeOf([value]), value);
 });
 
 test('reviving leaves Error.stackTraceLimit as it was', () => {

@@ -4,7 +4,7 @@
 
 const { types } = require('node:util');
 const { BusybodyError } = require('./errors.js');
-const { asError } = require('./values.js');
+const { asError, isError } = require('./values.js');
 
 const { then } = Promise.prototype;
 
@@ -104,7 +104,7 @@ function isHeard(reply, error) {
  */
 function outcomeOf(args) {
   if (args.length >= 2 && (args[0] === null || args[0] === undefined)) return args[1];
-  if (args[0] instanceof Error) throw args[0];
+  if (typeof args[0] === 'object' && args[0] !== null && isError(args[0])) throw args[0];
   return args[0];
 }
 
