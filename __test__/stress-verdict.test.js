@@ -160,3 +160,20 @@ test('one seed, one course of things', () => {
   assert.deepEqual(draw(1), draw(1));
   assert.notDeepEqual(draw(1), draw(2));
 });
+
+test('presence: each process joins and leaves once, and the end of each that died is told', () => {
+  const listener = (presence, met = []) => judge([
+    { id: 'ann', lived: true, peers: {}, presence, met },
+    { id: 'bob', lived: true, peers: {} },
+    { id: 'dead', lived: false, peers: {} },
+  ]).presence;
+  assert.deepEqual(listener({ bob: [true], dead: [true, false] }, ['bob', 'dead']), { twice: 0, untrue: 0, untold: 0 });
+  assert.deepEqual(listener({ bob: [true, true], dead: [false, false] }), { twice: 2, untrue: 0, untold: 0 });
+  assert.deepEqual(listener({ bob: [false] }, ['dead']), { twice: 0, untrue: 1, untold: 1 });
+});
+
+test('who was away and given up lost what it lost; what it asked is settled all the same', () => {
+  const peer = { told: 3, asked: 2, heard: [], answers: [], failed: [[1, 1, 'ERR_NODE_LEFT']], denied: {} };
+  const verdict = judge([{ id: 'away', lived: false, absent: true, settles: true, peers: { bob: peer } }, { id: 'bob', lived: true, peers: {} }]);
+  assert.deepEqual([verdict.messages.lost, verdict.replies.unsettled], [0, 1]);
+});

@@ -60,11 +60,12 @@ async function suffer(fleet, random, rounds, progress) {
 }
 
 function judgements({ verdict, moved, troubles }) {
-  const { messages, replies, failures, damaged } = verdict;
+  const { messages, replies, presence, failures, damaged } = verdict;
   const p99 = percentile(moved.map(({ first }) => first ?? Infinity), 0.99);
   return [
     { what: 'nothing lost, doubled or reordered', said: faults({ ...messages, sent: 0, arrived: 0, settled: 0 }), ok: clean(messages) },
     { what: 'every question settled once, in order', said: faults({ ...replies, asked: 0, answered: 0, settled: 0 }), ok: clean(replies) },
+    { what: 'each process joins and leaves once', said: faults(presence), ok: Object.values(presence).every((times) => times === 0) },
     { what: 'nothing failed between nodes that lived', said: tally(failures.living), ok: Object.keys(failures.living).length === 0 },
     { what: 'nothing damaged', said: count(damaged), ok: damaged === 0 },
     { what: 'no process or node in trouble', said: troubles.join('; ') || 'none', ok: troubles.length === 0 },

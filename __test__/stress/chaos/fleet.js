@@ -60,8 +60,9 @@ class Fleet {
     let hosts = [];
     for (const until = monotonic() + PATIENCE; hosts.length !== 1; await sleep(LOOK)) {
       if (monotonic() > until) throw new Error(`${hosts.length} processes host the bridge`);
-      const answers = await askAll(this.#workers, 'hosting');
-      hosts = this.#crews.filter((_, i) => answers[i].hosting);
+      const crews = this.#crews.filter(({ stopped }) => !stopped);
+      const answers = await askAll(crews.map(({ worker }) => worker), 'hosting');
+      hosts = crews.filter((_, i) => answers[i].hosting);
     }
     return hosts[0];
   }
@@ -84,9 +85,20 @@ class Fleet {
     const at = monotonic();
     crew.worker.process.kill('SIGKILL');
     this.#crews = this.others(crew);
-    this.#estate.push(...journals.map((journal) => ({ ...journal, lived: false })));
+    this.#estate.push(...journals.map((journal) => ({ ...journal, lived: false, absent: crew.absent })));
     this.#sentByTheDead += sent;
     return at;
+  }
+
+  /** SIGSTOP of a process, whose nodes are away for so long that they are given up. */
+  suspend(crew) {
+    [crew.absent, crew.stopped] = [true, true];
+    crew.worker.process.kill('SIGSTOP');
+  }
+
+  resume(crew) {
+    crew.stopped = false;
+    crew.worker.process.kill('SIGCONT');
   }
 
   /** New nodes, with new names, in the place of those that were killed. */
@@ -133,7 +145,10 @@ class Fleet {
   /** Of all nodes that ever were, with what verdict.js needs to know. */
   async journals() {
     const answers = await askAll(this.#workers, 'journals');
-    const living = answers.flatMap(({ journals }) => journals.map((journal) => ({ ...journal, lived: true })));
+    const living = answers.flatMap(({ journals }, i) => {
+      const { absent } = this.#crews[i];
+      return journals.map((journal) => ({ ...journal, lived: !absent, absent, settles: true }));
+    });
     return [...living, ...this.#estate];
   }
 
@@ -149,7 +164,7 @@ class Fleet {
     const ids = Array.from({ length: size }, (_, group) => `${place}-${group}.${life}`);
     const where = wire === null ? { path: this.path, bridge: 'auto' } : { path: wire.path, bridge: 'require' };
     const settings = { ids, ...where, rate, replyTimeout: REPLY_TIMEOUT, seed: this.#random.seed() };
-    const crew = { place, wire, worker: hire(this.#scope, 'chaos.js', settings), ids, doomed: false };
+    const crew = { place, wire, worker: hire(this.#scope, 'chaos.js', settings), ids, doomed: false, absent: false, stopped: false };
     this.#watch(crew);
     await ask(crew.worker, 'ready');
     this.#crews.push(crew);
@@ -157,7 +172,7 @@ class Fleet {
   }
 
   async #introduce() {
-    await askAll(this.#workers, 'roster', { ids: this.#crews.flatMap(({ ids }) => ids) });
+    await askAll(this.#crews.filter(({ stopped }) => !stopped).map(({ worker }) => worker), 'roster', { ids: this.#crews.flatMap(({ ids }) => ids) });
   }
 
   #proxy() {

@@ -39,6 +39,7 @@ class Member {
   meet(ids) {
     this.#others = ids.filter((id) => id !== this.id);
     this.#groups = [];
+    this.journal.met(this.#others);
     for (const id of this.#others) (this.#groups[groupOf(id)] ??= []).push(id);
   }
 
@@ -98,6 +99,8 @@ class Member {
       if (this.id in numbers) this.#hear(from, numbers[this.id], '', reply);
     });
     node.on('undeliverable', ({ target, event, code }) => this.#denied(target, event, code));
+    node.on('node:join', ({ id }) => this.journal.presence(id, true));
+    node.on('node:leave', ({ id }) => this.journal.presence(id, false));
     node.on('disconnect', () => (this.#lostAt = monotonic()));
     for (const event of ['error', 'close']) node.on(event, (error) => this.#trouble(event, error));
   }

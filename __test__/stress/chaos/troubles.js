@@ -8,6 +8,9 @@ const { setTimeout: sleep } = require('node:timers/promises');
 /** Milliseconds that a process is stopped for: longer than a scheduler's whim, shorter than any patience of the bus. */
 const STOPPED = [50, 700];
 
+/** Milliseconds that nodes are away for: longer than any bridge waits for them. */
+const AWAY = [6_000, 8_000];
+
 /** Milliseconds around a kill, so that it meets the bus at any moment. */
 const DELAY = 40;
 
@@ -17,6 +20,29 @@ const TROUBLES = {
     const moved = await fleet.moves(await fleet.kill(host, random.below(DELAY)));
     await fleet.replace(host);
     return { moved };
+  },
+  'kill -9 of two hosts in a row': async (fleet, random) => {
+    const first = await fleet.host();
+    if (fleet.others(first).filter(({ wire }) => wire === null).length < 2) return { note: '(too few that may host)' };
+    await fleet.kill(first, random.below(DELAY));
+    const second = await fleet.host();
+    const moved = await fleet.moves(await fleet.kill(second, random.below(DELAY)));
+    for (const crew of [first, second]) await fleet.replace(crew);
+    return { moved };
+  },
+  'kill -9 of the host while nodes are away for long': async (fleet, random) => {
+    const host = await fleet.host();
+    const away = random.pick(fleet.others(host));
+    fleet.suspend(away);
+    await fleet.kill(host, random.below(DELAY));
+    await fleet.replace(host);
+    await sleep(random.between(...AWAY));
+    // What those who come back missed is more than one bridge.
+    const next = await fleet.host();
+    await fleet.kill(next, random.below(DELAY));
+    fleet.resume(away);
+    await fleet.replace(next);
+    return {};
   },
   'kill -9 of nodes': async (fleet, random) => {
     const victim = random.pick(fleet.others(await fleet.host()));

@@ -8,6 +8,8 @@ const { note } = require('./runs');
 
 class Journal {
   #peers = new Map();
+  #presence = new Map();
+  #met = new Set();
   /** Questions whose callback was not called yet; never below zero unless one was called twice. */
   open = 0;
   sent = 0;
@@ -53,9 +55,20 @@ class Journal {
     denied[code] = (denied[code] ?? 0) + 1;
   }
 
+  /** This node was told that another one joined, or left. */
+  presence(id, joined) {
+    (this.#presence.get(id) ?? this.#presence.set(id, []).get(id)).push(joined);
+  }
+
+  /** These are there, and this node listens for who comes and goes. */
+  met(ids) {
+    for (const id of ids) this.#met.add(id);
+  }
+
   /** As plain data: see verdict.js. */
   toJSON() {
-    return { id: this.id, damaged: this.damaged, peers: Object.fromEntries(this.#peers) };
+    const presence = Object.fromEntries(this.#presence);
+    return { id: this.id, damaged: this.damaged, peers: Object.fromEntries(this.#peers), presence, met: [...this.#met] };
   }
 
   #peer(id) {

@@ -13,7 +13,10 @@ const NOTHING = { told: 0, asked: 0, heard: [], answers: [], failed: [], denied:
  *   told, asked: how many messages and how many questions among them this node sent to the peer, numbered from 1;
  *   heard: the peer's messages, answers: the peer's replies to questions, both as runs of numbers in order of arrival;
  *   failed: [number, question, code] of each question whose callback got an error;
- *   denied: { code: times } of 'undeliverable'.
+ *   denied: { code: times } of 'undeliverable';
+ *   and, beside peers, presence: { [id]: [whether it joined, …] } as the node was told, and met: ids that it knew to be there.
+ * `absent`: it was away for so long that it was given up, and came back. `settles`: it lives at the end, so what it asked is
+ * settled: as `lived` unless given.
  * `lived`: whether the node lived from its first message to the end; else its journal is one from shortly before. Of what
  * a dead node was sent, or had sent, the last may be gone. But what came before something that arrived was under way while
  * both lived: nothing of it may be missing. Nothing may be doubled or reordered, and who asked a dead node must be told.
@@ -21,6 +24,7 @@ const NOTHING = { told: 0, asked: 0, heard: [], answers: [], failed: [], denied:
 function judge(journals) {
   const byId = new Map(journals.map((journal) => [journal.id, journal]));
   const verdict = blank(journals);
+  for (const listener of journals.filter(({ lived }) => lived)) judgePresence(verdict, listener, byId);
   for (const sender of journals) {
     const ids = new Set([...Object.keys(sender.peers), ...journals.filter(({ peers }) => sender.id in peers).map(({ id }) => id)]);
     for (const id of ids) {
@@ -33,8 +37,8 @@ function judge(journals) {
 }
 
 /** Whether nothing at all went wrong. */
-function spotless({ messages, replies, failures, damaged }) {
-  const faults = [messages.lost, messages.doubled, messages.reordered, replies.unsettled, replies.doubled, replies.reordered, damaged];
+function spotless({ messages, replies, presence, failures, damaged }) {
+  const faults = [...Object.values(presence), messages.lost, messages.doubled, messages.reordered, replies.unsettled, replies.doubled, replies.reordered, damaged];
   return faults.every((fault) => fault === 0) && Object.keys(failures.living).length === 0;
 }
 
@@ -44,23 +48,54 @@ function blank(journals) {
     messages: { sent: 0, arrived: 0, settled: 0, lost: 0, doubled: 0, reordered: 0 },
     /** What nodes asked that lived; those asked may have died. */
     replies: { asked: 0, answered: 0, settled: 0, unsettled: 0, doubled: 0, reordered: 0 },
+    /** What nodes were told of each other: the same twice, the end of one that lived, or not the end of one that died. */
+    presence: { twice: 0, untrue: 0, untold: 0 },
     /** Errors told to the sender, by code: between nodes that lived there should be none. */
     failures: { living: {}, dead: {} },
-    /** Messages to or from nodes that were killed, after the last that arrived. */
+    /** Messages to or from nodes that were killed or given up, after the last that arrived. */
     withTheDead: 0,
     damaged: journals.reduce((total, { damaged = 0 }) => total + damaged, 0),
     examples: [],
   };
 }
 
+/** Each process joins once and leaves once, for whoever listens, whatever became of bridges. */
+function judgePresence(verdict, { id: listener, presence = {}, met = [] }, byId) {
+  for (const id of new Set([...Object.keys(presence), ...met])) {
+    const told = presence[id] ?? [];
+    const [lived, left] = [byId.get(id)?.lived, told.filter((joined) => !joined).length];
+    const wrong = {
+      twice: told.filter((joined, i) => joined === told[i - 1]).length,
+      untrue: lived ? left : 0,
+      untold: lived === false && left === 0 ? 1 : 0,
+    };
+    for (const [fault, times] of Object.entries(wrong)) verdict.presence[fault] += times;
+    example(verdict, `${id} ⇝ ${listener}`, wrong, `told ${told.map((joined) => (joined ? 'join' : 'leave')).join(', ') || 'nothing'}`);
+  }
+}
+
 function judgeMessages(verdict, sender, receiver) {
   const { told } = between(sender, receiver);
   const { seen, doubled, reordered } = survey(between(receiver, sender).heard);
-  const wrong = { doubled, reordered, lost: (sender.lived && receiver.lived ? living : withTheDead)(verdict, sender, receiver, seen) };
+  const wrong = { doubled, reordered, lost: judgeLoss(verdict, sender, receiver, seen) };
   verdict.messages.doubled += doubled;
   verdict.messages.reordered += reordered;
   verdict.messages.lost += wrong.lost;
   example(verdict, `${sender.id} → ${receiver.id}`, wrong, `${told} sent, the first missing is ${firstMissing(seen)}`);
+}
+
+/** What was lost of what `sender` said: it depends on who lived, and was there. */
+function judgeLoss(verdict, sender, receiver, seen) {
+  if (sender.absent || receiver.absent) return withTheAbsent(verdict, sender, receiver, seen);
+  return (sender.lived && receiver.lived ? living : withTheDead)(verdict, sender, receiver, seen);
+}
+
+/** While one of the two was given up, nothing reached it: any part may be gone. */
+function withTheAbsent(verdict, sender, receiver, seen) {
+  const { told, failed, denied } = between(sender, receiver);
+  verdict.withTheDead += told - size(seen);
+  addUp(verdict.failures.dead, codes(failed, denied));
+  return 0;
 }
 
 /** Between two that lived: all that was sent must have arrived. Returns how much was lost. */
@@ -101,7 +136,7 @@ function judgeReplies(verdict, asker, replier) {
   const wrong = { doubled: doubled + twice, reordered };
   replies.doubled += wrong.doubled;
   replies.reordered += wrong.reordered;
-  if (asker.lived) {
+  if (asker.settles ?? asker.lived) {
     const settled = size(seen) + failed.length - twice;
     wrong.unsettled = asked - settled;
     replies.asked += asked;
