@@ -63,11 +63,12 @@ function blank(journals) {
 function judgePresence(verdict, { id: listener, presence = {}, met = [] }, byId) {
   for (const id of new Set([...Object.keys(presence), ...met])) {
     const told = presence[id] ?? [];
-    const [lived, left] = [byId.get(id)?.lived, told.filter((joined) => !joined).length];
+    const { lived, absent = false, settles = lived } = byId.get(id) ?? {};
+    const left = told.filter((joined) => !joined).length;
     const wrong = {
       twice: told.filter((joined, i) => joined === told[i - 1]).length,
-      untrue: lived ? left : 0,
-      untold: lived === false && left === 0 ? 1 : 0,
+      untrue: lived && !absent ? left : 0,
+      untold: settles === false && left === 0 ? 1 : 0,
     };
     for (const [fault, times] of Object.entries(wrong)) verdict.presence[fault] += times;
     example(verdict, `${id} ⇝ ${listener}`, wrong, `told ${told.map((joined) => (joined ? 'join' : 'leave')).join(', ') || 'nothing'}`);
