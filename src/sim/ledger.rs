@@ -24,6 +24,8 @@ pub struct Message {
     got: BTreeSet<usize>,
     handled: bool,
     reported: Option<Code>,
+    /// Of a broadcast: listeners of whom its sender was told that they missed it.
+    missed: BTreeSet<usize>,
 }
 
 /// A question, which has to end exactly once.
@@ -237,6 +239,7 @@ impl Ledger {
             got: BTreeSet::new(),
             handled: false,
             reported: None,
+            missed: BTreeSet::new(),
         });
         number
     }
@@ -333,11 +336,27 @@ impl Ledger {
         let candidates: Vec<usize> =
             messages.filter(|(_, message)| may_be(message)).map(|(number, _)| number).collect();
         let missing = matches!(code, Code::NodeLeft | Code::UnknownNode) && !to.is_empty();
-        let Some(&first) = candidates.first() else { return };
+        let Some(&first) = candidates.first() else { return self.missed(life, to, event, code) };
         let fair = candidates.into_iter().find(|&number| !missing || self.may_be_missing(number));
         let number =
             fair.unwrap_or_else(|| panic!("message {first} is called undeliverable: {:?}", self.messages[first]));
         self.messages[number].reported = Some(code);
+    }
+
+    /// A broadcast is reported to have missed one of those who listened: the first that may be meant. Only a large one is
+    /// given up at a receiver that is there.
+    fn missed(&mut self, sender: usize, to: &str, event: &str, code: Code) {
+        let lives = &self.lives;
+        for message in self.messages.iter_mut().filter(|message| message.kind == kind::BROADCAST) {
+            let meant = message.sender == sender && message.event == event;
+            let may_be = meant && (code != Code::QueueFull || message.len > MAX_INLINE);
+            let lacks = |life: &&usize| lives[**life].id == to && !message.got.contains(life);
+            let unheard = |life: &&usize| !message.missed.contains(life);
+            if let Some(&life) = message.listeners.iter().filter(|_| may_be).filter(lacks).find(unheard) {
+                message.missed.insert(life);
+                return;
+            }
+        }
     }
 
     /// Whether there is nobody with that id who was there all the time.
@@ -391,7 +410,8 @@ impl Ledger {
             kind::BROADCAST if self.lives[message.sender].left_early => Vec::new(),
             kind::BROADCAST => {
                 let still = |life: &usize| self.lives[*life].unlistened.get(event).is_none_or(|&at| at <= number);
-                let due = |life: &usize| self.is_steady(*life, number) && still(life) && !got.contains(life);
+                let lacks = |life: &usize| !got.contains(life) && !message.missed.contains(life);
+                let due = |life: &usize| self.is_steady(*life, number) && still(life) && lacks(life);
                 listeners.iter().copied().filter(due).collect()
             }
             _ => Vec::new(),
