@@ -58,4 +58,14 @@ module.exports = [
     languageOptions: { sourceType: 'commonjs', globals: globals.node },
     rules: { strict: ['error', 'global'] },
   },
+  {
+    files: ['__test__/projects/jest/**/*.test.js'],
+    languageOptions: { globals: globals.jest },
+    rules: { strict: 'off' },
+  },
+  {
+    files: ['__test__/projects/vitest/**/*.js'],
+    languageOptions: { sourceType: 'module' },
+    rules: { strict: 'off' },
+  },
 ];

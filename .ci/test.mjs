@@ -3,15 +3,17 @@
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { installRuntimes } from './runtimes.mjs';
 import { root, step } from './step.mjs';
 
 // For one file of tests: far above what any needs, so that only a test that hangs meets it.
 const FILE_TIMEOUT = 180_000;
 
+// Those of the projects are run by these projects' own runners, from projects.test.js.
+const projects = `projects${sep}`;
 const tests = readdirSync(join(root, '__test__'), { recursive: true })
-  .filter((file) => file.endsWith('.test.js'))
+  .filter((file) => file.endsWith('.test.js') && !file.startsWith(projects))
   .map((file) => join('__test__', file))
   .sort();
 
@@ -30,8 +32,8 @@ function suite(title, files, driver) {
   }
 }
 
-// The tests of Bun and Deno choose their drivers themselves: once is enough.
-const underEachDriver = tests.filter((file) => !file.endsWith('runtimes.test.js'));
+// The tests of Bun and Deno choose their drivers themselves, and the projects of users none: once is enough.
+const underEachDriver = tests.filter((file) => !/(runtimes|projects)\.test\.js$/.test(file));
 
 installRuntimes();
 const failed = [

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..', '..');
-const PAGES = ['README.md', 'docs/PROTOCOL.md', 'docs/API.md', 'docs/OPERATIONS.md'];
+const PAGES = ['README.md', 'docs/PROTOCOL.md', 'docs/API.md', 'docs/OPERATIONS.md', 'docs/TESTING.md'];
 
 function read(page) {
   return fs.readFileSync(path.join(ROOT, page), 'utf8');
