@@ -637,6 +637,11 @@ export class Node<C = any, Id = ContractIds<C>> extends TypedEmitter<NodeEvents>
    * `maxPending` in all.
    */
   readonly needDrain: boolean;
+  /**
+   * Writes now what was sent since this tick began. By itself that happens once, at the end of the tick, which serves all
+   * messages of the tick with one write: call this only before a long synchronous stretch. Without a link it does nothing.
+   */
+  flush(): this;
 
   /**
    * Leaves the bus. New questions are refused with ERR_NODE_LEFT from now on; handlers that are at work finish and reply, and

@@ -104,6 +104,12 @@ class Node extends EventEmitter {
     return this.#messenger.needDrain;
   }
 
+  /** Writes what was sent in this tick, before a long stretch of work that lets no tick end. */
+  flush() {
+    this.#flush();
+    return this;
+  }
+
   publish(target, ...args) {
     this.#messenger.publish(target, args, takeCallback(args), this.#options.replyTimeout);
     return this;
