@@ -124,27 +124,22 @@ class Messenger {
     nextTick(this.#flush);
   }
 
+  /**
+   * A call as a promise. What is wrong with the data rejects, for they may come from anywhere; a target and options stand
+   * in the source, and have been checked before.
+   */
   #promise(kind, number, args, timeout, signal, outcome = outcomeOf) {
-    // Made here, so that its stack leads to the caller; an outcome arrives on an empty stack.
-    const trace = new Error();
-    let resolve;
-    let reject;
-    const promise = new Promise((...outcomes) => ([resolve, reject] = outcomes));
-    const settle = (error, values) => {
-      if (error !== null) return reject(traced(error, trace));
-      try {
-        resolve(outcome(values));
-      } catch (replied) {
-        reject(replied);
-      }
-    };
-    try {
+    return new Promise((resolve, reject) => {
+      const settle = (error, values) => {
+        if (error !== null) return resolve(failed(error));
+        try {
+          resolve(outcome(values));
+        } catch (replied) {
+          reject(replied);
+        }
+      };
       this.#ask(kind, number, args, settle, timeout, signal);
-    } catch (error) {
-      // Of the data: they may come from anywhere, where a target and options stand in the source.
-      reject(error);
-    }
-    return promise;
+    });
   }
 
   /** Sends, and has `settle(error, args)` called once: with the reply, or why there is none. */
@@ -244,12 +239,17 @@ function sendError(send, error) {
   return send([outlineOf(error)]);
 }
 
-/** Gives an error of ours the stack of the call that it ends. */
-function traced(error, trace) {
-  const stack = stackOf(trace);
+/**
+ * Rejects with an error of ours, whose stack then names those who await the call: V8 follows the promises from here to
+ * them, once theirs is resolved with this one. Nothing is noted when a call is made, which would cost more than all else.
+ */
+async function failed(error) {
+  await null;
+  await null;
+  const stack = stackOf(new Error());
   const at = stack.indexOf('\n');
   if (at !== -1) error.stack = `${error.name}: ${error.message}${stack.slice(at)}`;
-  return error;
+  throw error;
 }
 
 /** An Error.prepareStackTrace of the program's may make anything of it, or throw. */
