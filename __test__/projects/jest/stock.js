@@ -20,7 +20,8 @@ function createStock(address, amounts) {
     amounts[article] -= 1;
     return { article, left: amounts[article] };
   });
-  node.handle('never', () => new Promise(() => {}));
+  // Ends when nobody waits for it any more, so that it does not hold up leave().
+  node.serve('never', ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)));
   return node;
 }
 
