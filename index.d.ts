@@ -153,6 +153,12 @@ export interface BridgeOptions extends Address, Limits {
 export interface NodeOptions extends Address, Limits {
   /** Its name on the bus: no ':', at most 255 bytes of UTF-8. Default a UUID. */
   id?: string | undefined;
+  /**
+   * What to do when another node has the id. 'fail' (default): ERR_DUPLICATE_NODE. 'wait': join when it is free, for a
+   * process that is started before the one it follows has ended. 'replace': take it over from a process of the same user,
+   * which gets 'error' ERR_REPLACED; on a Unix socket only, where the kernel tells the user, else as 'fail'.
+   */
+  onTaken?: 'fail' | 'wait' | 'replace' | undefined;
   /** Called at the first connection, or with the error that prevents it. */
   onConnect?: ReadyCallback | undefined;
   /** Tries for the FIRST connection. Default 5. Afterwards a lost link is retried until {@link Node.leave}. */
@@ -183,7 +189,23 @@ export interface NodeOptions extends Address, Limits {
 export interface CallOptions {
   /** Milliseconds until a missing reply is ERR_TIMEOUT, instead of the node's `replyTimeout`. 0: for ever. */
   timeout?: number | undefined;
+  /**
+   * Milliseconds that the receiver, and its listener for the event, may be late: `request` and `publish` keep the message
+   * until then, at most `maxPending` bytes of them. After that it is sent all the same, and fails with ERR_UNKNOWN_NODE or
+   * ERR_NO_LISTENER. `timeout` begins when it is sent. Default 0.
+   */
+  wait?: number | undefined;
   /** Ends the waiting: the call fails with ABORT_ERR at once, and a reply that comes later is dropped. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What to wait for with {@link Node.waitFor}. */
+export interface WaitOptions {
+  /** An event that the node has to listen for. */
+  event?: string | undefined;
+  /** Milliseconds until ERR_TIMEOUT. Default: the node's `replyTimeout`; 0: for ever. */
+  timeout?: number | undefined;
+  /** Ends the waiting with ABORT_ERR. */
   signal?: AbortSignal | undefined;
 }
 
@@ -623,6 +645,13 @@ export class Node<C = any, Id = ContractIds<C>> extends TypedEmitter<NodeEvents>
    * ```
    */
   with(options: CallOptions): Pick<Node<C, Id>, 'request' | 'call' | 'publish' | 'rpc'>;
+
+  /**
+   * Settles when the node is on the bus and, if an event is given, listens for it: at once when it does.
+   * @returns rejects with ERR_TIMEOUT, ABORT_ERR, ERR_CLOSED
+   * @throws TypeError ERR_INVALID_ARG, ERR_RESERVED_EVENT
+   */
+  waitFor(id: string, options?: WaitOptions): Promise<NodeInfo>;
 
   /**
    * Ids and facts of all nodes on the bus by id, this one too. Rejects as {@link Node.request} does. A list that exceeds

@@ -118,7 +118,7 @@ describe('createNode arguments', () => {
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f-]{27}$/);
     assert.notEqual(parseNodeOptions([]).id, id);
     assert.deepEqual(rest, {
-      url: null, onConnect: null, maxConnectionAttempts: 5, bridge: 'auto', replyTimeout: 30_000, serialization: 'values',
+      url: null, onConnect: null, maxConnectionAttempts: 5, onTaken: 'fail', bridge: 'auto', replyTimeout: 30_000, serialization: 'values',
       maxMessage: 67_108_864, maxPending: 67_108_864, stallTimeout: 10_000,
     });
     assert.ok(Object.isFrozen(parseNodeOptions([])));
@@ -126,7 +126,7 @@ describe('createNode arguments', () => {
 
   test('what is given is kept', () => {
     const given = {
-      url: 'unix:///x', id: 'ü', onConnect: callback, maxConnectionAttempts: 1, bridge: 'auto', replyTimeout: 0,
+      url: 'unix:///x', id: 'ü', onConnect: callback, maxConnectionAttempts: 1, onTaken: 'wait', bridge: 'auto', replyTimeout: 0,
       serialization: 'advanced', maxMessage: 5, maxPending: 6, stallTimeout: 7,
     };
     assert.deepEqual({ ...parseNodeOptions([given]) }, given);
@@ -251,10 +251,10 @@ describe('targets and events', () => {
 });
 
 describe('with() options', () => {
-  test('are a timeout, a signal, both or none', () => {
+  test('are a timeout, a signal, a wait, all or none', () => {
     const { signal } = new AbortController();
-    assert.deepEqual({ ...parseCallOptions({ timeout: 1.5, signal }) }, { timeout: 2, signal });
-    assert.deepEqual({ ...parseCallOptions({}) }, { timeout: undefined, signal: undefined });
+    assert.deepEqual({ ...parseCallOptions({ timeout: 1.5, signal, wait: 9 }) }, { timeout: 2, signal, wait: 9 });
+    assert.deepEqual({ ...parseCallOptions({}) }, { timeout: undefined, signal: undefined, wait: undefined });
     assert.equal(parseCallOptions({ timeout: 0 }).timeout, 0);
     assert.equal(parseCallOptions({ timeout: 2 ** 31 - 1 }).timeout, 2 ** 31 - 1);
   });

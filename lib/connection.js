@@ -12,6 +12,8 @@ const FIRST_DELAY = 100;
 /** Milliseconds before a lost connection is tried again, doubling up to the longest. */
 const RETRY_DELAY = 10;
 const LONGEST_DELAY = 1_000;
+/** Milliseconds before an id that is taken is asked for again. */
+const TAKEN_DELAY = 100;
 /**
  * How often, and after how many milliseconds each time, it is looked whether a bridge has let a node in once it is connected.
  * Between two looks the loop reads: an answer that came while this process was busy, or stopped, is not missed.
@@ -117,7 +119,8 @@ class Connection {
   /** The bridge has said why it will not have us; the link ends after it. */
   rejected(error) {
     this.#native.disconnect();
-    this.lost(error, this.#online);
+    if (error.code === 'ERR_REPLACED') this.#fail(error);
+    else this.lost(error, this.#online);
   }
 
   /** The link is gone. */
@@ -149,6 +152,11 @@ class Connection {
   }
 
   #missed(error) {
+    if (error.code === 'ERR_DUPLICATE_NODE' && this.#options.onTaken === 'wait') {
+      // There is a bridge: this is no failed attempt.
+      this.#attempts = 0;
+      return this.#later(TAKEN_DELAY);
+    }
     // Of a bridge that has let us in before, bad bytes are an accident.
     if (FINAL.has(error.code) && !(this.#everOnline && error.code === 'ERR_PROTOCOL')) return this.#fail(error);
     const mayHost = this.#options.bridge === 'auto' && NOBODY.has(error.code) && this.#bridge === null;
@@ -199,6 +207,7 @@ class Connection {
 
   #fail(error) {
     this.#over = true;
+    this.#online = false;
     clearTimeout(this.#patience);
     this.#events.failed(error);
   }

@@ -2,18 +2,16 @@
 
 // What a node says: arguments become a body, a target becomes a number, and one native call sends them.
 
-const { AsyncResource } = require('node:async_hooks');
 const { whenAborted } = require('./aborts.js');
 const { abortError, fromNative } = require('./errors.js');
 const { checkEvent, checkMethod } = require('./options.js');
+const { callbackOf, failed } = require('./outcomes.js');
 const { outcomeOf } = require('./reply.js');
 const { Targets } = require('./targets.js');
 const { nextTick } = require('./time.js');
 const { FORMATS, isError, outlineOf, packClone } = require('./values.js');
 const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE } = require('./wire.js');
 
-/** We say when a scope ends, which is cheaper than to have the garbage collector say so. */
-const MANUAL = Object.freeze({ requireManualDestroy: true });
 /** No reply is wanted. */
 const NONE = -1;
 
@@ -142,6 +140,70 @@ class Messenger {
     });
   }
 
+  /** The arguments as they are now, to be sent later: { bytes, send(kind, number, extra) }. */
+  keep(args) {
+    if (this.#advanced) {
+      const { encoding, body } = packClone(args);
+      return { bytes: body.length, send: (kind, number, extra) => this.#send(kind | encoding << 8 | FORM.BYTES, number, extra, body) };
+    }
+    const json = this.#format.write(args);
+    if (json !== null) return { bytes: json.length, send: (kind, number, extra) => this.#send(kind, number, extra, json) };
+    const { text, parts } = this.#format.pack(args);
+    // They may be views of what the program goes on using.
+    const copies = parts.map((part) => Uint8Array.prototype.slice.call(part));
+    const bytes = copies.reduce((sum, { byteLength }) => sum + byteLength, text.length);
+    return { bytes, send: (kind, number, extra) => this.#sendParts(kind | ENCODING.PACKED << 8, number, extra, text, copies) };
+  }
+
+  /** Sends what was kept, and has `settle(error, args)` called once. */
+  askKept(target, kept, settle, timeout, signal) {
+    this.#begin(() => kept.send(KIND.MESSAGE, this.#targets.directed(target), timeout), settle, timeout, signal);
+  }
+
+  /** Sends what was kept and needs no reply; `error`: it cannot be sent any more. */
+  postKept(target, kept, error) {
+    if (error !== null) return this.#lose(KIND.MESSAGE, target, error);
+    const refused = this.#sent(kept.send(KIND.MESSAGE, this.#targets.directed(target), NONE));
+    if (refused < 0) this.#lose(KIND.MESSAGE, target, this.#refusal(refused));
+  }
+
+  /**
+   * Asks the bridge for a node that listens for an event ('': for none). `settle(error, args)` is called once, with [null,
+   * NodeInfo]. Returns the number of the question, for `cancel`.
+   */
+  awaitNode(id, event, settle, timeout, signal) {
+    const body = Buffer.from(id);
+    return this.#begin(() => this.#send(KIND.AWAIT | FORM.BYTES, this.#targets.event(event), timeout, body), settle, timeout, signal);
+  }
+
+  /** A question is not waited for any more; its `settle` is not called. */
+  cancel(number) {
+    this.#calls.cancel(number);
+    this.scheduleFlush();
+  }
+
+  /** As #ask, for what is written already and sent by `send()`. Returns the number of the question; 0: there is none. */
+  #begin(send, settle, timeout, signal) {
+    if (signal?.aborted) {
+      nextTick(settle, abortError(signal.reason), null);
+      return 0;
+    }
+    const number = this.#sent(send());
+    if (number <= 0) {
+      nextTick(settle, this.#refusal(number), null);
+      return 0;
+    }
+    const stopWaiting = signal === undefined ? null : whenAborted(signal, (reason) => {
+      this.cancel(number);
+      settle(abortError(reason), null);
+    });
+    this.#calls.add(number, (error, values) => {
+      stopWaiting?.();
+      settle(error, values);
+    }, timeout);
+    return number;
+  }
+
   /** Sends, and has `settle(error, args)` called once: with the reply, or why there is none. */
   #ask(kind, number, args, settle, timeout, signal) {
     if (signal !== undefined) return this.#askUntil(signal, kind, number, args, settle, timeout);
@@ -190,7 +252,10 @@ class Messenger {
 
   /** Returns the correlation of a request, 0 for anything else that was sent, or minus what refused it. */
   #transmit(kind, number, extra, args, asClone = this.#advanced) {
-    const result = this.#encodeAndSend(kind, number, extra, args, asClone);
+    return this.#sent(this.#encodeAndSend(kind, number, extra, args, asClone));
+  }
+
+  #sent(result) {
     if (!this.#flushing) this.scheduleFlush();
     if (result < 0) return result;
     this.needDrain = (result & 1) === 1;
@@ -218,16 +283,6 @@ class Messenger {
   }
 }
 
-/** A callback that runs in the asynchronous context of its call (AsyncLocalStorage), whoever brings the outcome. */
-function callbackOf(callback) {
-  const scope = new AsyncResource('BusybodyCall', MANUAL);
-  return (error, args) => {
-    scope.emitDestroy();
-    if (error === null) scope.runInAsyncScope(callback, undefined, ...args);
-    else scope.runInAsyncScope(callback, undefined, error);
-  };
-}
-
 /** Sends a reply that is an Error; only the outline of one that is too much for a message, or for a structured clone. */
 function sendError(send, error) {
   try {
@@ -237,28 +292,6 @@ function sendError(send, error) {
     // Whatever it is, whoever waits hears of it.
   }
   return send([outlineOf(error)]);
-}
-
-/**
- * Rejects with an error of ours, whose stack then names those who await the call: V8 follows the promises from here to
- * them, once theirs is resolved with this one. Nothing is noted when a call is made, which would cost more than all else.
- */
-async function failed(error) {
-  await null;
-  await null;
-  const stack = stackOf(new Error());
-  const at = stack.indexOf('\n');
-  if (at !== -1) error.stack = `${error.name}: ${error.message}${stack.slice(at)}`;
-  throw error;
-}
-
-/** An Error.prepareStackTrace of the program's may make anything of it, or throw. */
-function stackOf(error) {
-  try {
-    return String(error.stack);
-  } catch {
-    return '';
-  }
 }
 
 module.exports = { Messenger };

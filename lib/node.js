@@ -6,6 +6,7 @@ const { EventEmitter } = require('node:events');
 const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
 const { warnOfUndeliverable, warnOfWildcard } = require('./advice.js');
+const { Arrivals } = require('./arrivals.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
 const { Contexts } = require('./context.js');
@@ -22,7 +23,7 @@ const { Keeper } = require('./keeper.js');
 const { lane } = require('./lane.js');
 const { Leaving } = require('./leaving.js');
 const { Messenger } = require('./messenger.js');
-const { checkEvent, isEventName, parseCallOptions, parseLeave, parseNodeOptions } = require('./options.js');
+const { checkEvent, isEventName, parseCallOptions, parseLeave, parseNodeOptions, parseWait } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 
 /** Events that one node may listen for: the bridge remembers no more of anybody. */
@@ -35,6 +36,7 @@ class Node extends EventEmitter {
   #flush;
   #calls;
   #messenger;
+  #arrivals;
   #connection;
   #inbound;
   #keeper = new Keeper();
@@ -61,13 +63,14 @@ class Node extends EventEmitter {
     this.#tie = new Tie(this, inbound);
     const { id, maxMessage, maxPending } = options;
     this.#native = new native.NativeNode(
-      { id, maxMessage, maxPending, taskDriver: driver() === 'task', lane: lane() },
+      { id, maxMessage, maxPending, taskDriver: driver() === 'task', lane: lane(), replaces: options.onTaken === 'replace' },
       this.#tie.dispatch,
     );
     const functions = this.#native.functions();
     this.#flush = functions.flush;
     this.#calls = new Calls(this.#native, this.#tie);
     this.#messenger = new Messenger(this.#native, functions, this.#calls, options, this.#undeliverable);
+    this.#arrivals = new Arrivals(this.#messenger, options.maxPending);
     const served = { handlers: this.#handlers, contexts: this.#contexts };
     inbound.connect(this.#calls, this.#messenger, functions, this.#native, served);
     this.#leaving = new Leaving(this.#handlers.work, this.#leavingSteps());
@@ -149,13 +152,19 @@ class Node extends EventEmitter {
   }
 
   with(options) {
-    const { timeout = this.#options.replyTimeout, signal } = parseCallOptions(options);
+    const { timeout = this.#options.replyTimeout, signal, wait } = parseCallOptions(options);
     const messenger = this.#messenger;
+    const arrivals = wait > 0 ? this.#arrivals : null;
+    const how = { wait, timeout, signal };
     const scoped = {
-      request: (target, ...args) => messenger.request(target, args, timeout, signal),
+      request: (target, ...args) => (
+        arrivals === null ? messenger.request(target, args, timeout, signal) : arrivals.request(target, args, how)
+      ),
       call: (method, ...args) => messenger.call(method, args, timeout, signal),
       publish: (target, ...args) => {
-        messenger.publish(target, args, takeCallback(args), timeout, signal);
+        const callback = takeCallback(args);
+        if (arrivals === null) messenger.publish(target, args, callback, timeout, signal);
+        else arrivals.publish(target, args, callback, how);
         return scoped;
       },
       rpc: (method, ...args) => {
@@ -164,6 +173,11 @@ class Node extends EventEmitter {
       },
     };
     return scoped;
+  }
+
+  waitFor(id, options) {
+    const { event, timeout = this.#options.replyTimeout, signal } = parseWait(id, options);
+    return this.#arrivals.waitFor(id, { event, timeout, signal });
   }
 
   nodes() {

@@ -29,11 +29,13 @@ const NODE = {
   onConnect: oneFunction,
   maxConnectionAttempts: attempts,
   bridge: choice('auto', 'require'),
+  onTaken: choice('fail', 'wait', 'replace'),
   replyTimeout: duration(0),
   serialization: choice('values', 'json', 'advanced'),
 };
+const WAIT = { event: eventName, timeout: duration(0), signal: abortSignal };
 const LEAVE = { timeout: duration(0) };
-const CALL = { timeout: duration(0), signal: abortSignal };
+const CALL = { timeout: duration(0), signal: abortSignal, wait: duration(0) };
 
 const LIMIT_DEFAULTS = { maxMessage: 64 * MIB, maxPending: 64 * MIB, stallTimeout: 10_000 };
 
@@ -59,7 +61,7 @@ function parseBridgeOptions(args) {
 /**
  * createNode(options?, callback?), or any order of an id, an address and a callback: a port, a url, "host:port", or a path that
  * begins with "/", "./" or "../".
- * Returns { url: string | null, id, onConnect: function | null, maxConnectionAttempts, bridge, replyTimeout, serialization,
+ * Returns { url: string | null, id, onConnect: function | null, maxConnectionAttempts, onTaken, bridge, replyTimeout, serialization,
  * maxMessage, maxPending, stallTimeout }.
  */
 function parseNodeOptions(args) {
@@ -71,6 +73,7 @@ function parseNodeOptions(args) {
     id: given.id ?? options.id ?? randomUUID(),
     onConnect: both(options.onConnect, given.callback),
     maxConnectionAttempts: options.maxConnectionAttempts ?? 5,
+    onTaken: options.onTaken ?? 'fail',
     bridge: options.bridge ?? (url === null ? 'auto' : 'require'),
     replyTimeout: options.replyTimeout ?? 30_000,
     serialization: options.serialization ?? 'values',
@@ -80,11 +83,20 @@ function parseNodeOptions(args) {
   });
 }
 
-/** The options of node.with(): { timeout: number | undefined, signal: AbortSignal | undefined }. */
+/** The options of node.with(), each of which may be undefined: { timeout, signal, wait }. */
 function parseCallOptions(options) {
   if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options, 'argument');
-  const { timeout, signal } = read(options, CALL);
-  return Object.freeze({ timeout, signal });
+  const { timeout, signal, wait } = read(options, CALL);
+  return Object.freeze({ timeout, signal, wait });
+}
+
+/** What node.waitFor() is given: an id, and options each of which may be undefined: { event, timeout, signal }. */
+function parseWait(id, options) {
+  const problem = idProblem(id);
+  if (problem !== null) throw invalidArg('id', problem, id, 'argument');
+  if (options === undefined) return {};
+  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options, 'argument');
+  return read(options, WAIT);
 }
 
 /** What node.leave() is given: true, false, or { timeout }. Returns { force: boolean, timeout: number | undefined }. */
@@ -178,6 +190,13 @@ function eventProblem(event) {
   return Buffer.byteLength(event) > MAX_EVENT ? `at most ${MAX_EVENT} bytes of UTF-8` : null;
 }
 
+function eventName(event, name) {
+  const problem = eventProblem(event);
+  if (problem !== null) throw invalidArg(name, problem, event);
+  refuseReserved(event);
+  return event;
+}
+
 function checkId(id, name) {
   const problem = idProblem(id);
   if (problem !== null) throw invalidArg(name, problem, id);
@@ -243,4 +262,4 @@ function both(first, second) {
   };
 }
 
-module.exports = { checkEvent, checkMethod, isEventName, parseBridgeOptions, parseCallOptions, parseLeave, parseNodeOptions, parseTarget };
+module.exports = { checkEvent, checkMethod, isEventName, parseBridgeOptions, parseCallOptions, parseLeave, parseNodeOptions, parseWait, parseTarget };

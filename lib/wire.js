@@ -3,7 +3,7 @@
 // Numbers that JavaScript and the native side share: src/wire/frame.rs, src/error.rs, src/binding/dispatch.rs.
 
 /** Kinds of messages a node sends. */
-const KIND = Object.freeze({ MESSAGE: 0x10, BROADCAST: 0x11, RPC: 0x12, REPLY: 0x13, ROSTER: 0x15 });
+const KIND = Object.freeze({ MESSAGE: 0x10, BROADCAST: 0x11, RPC: 0x12, REPLY: 0x13, ROSTER: 0x15, AWAIT: 0x20 });
 
 /** How a body's bytes are to be read; see lib/values.js. */
 const ENCODING = Object.freeze({ JSON: 0, PACKED: 1 });

@@ -26,7 +26,7 @@ export function nodes(): Node[] {
   const where: Address = { host: '::1', port };
   const options: NodeOptions = {
     id: 'a', onConnect: (err) => console.error(err?.message), maxConnectionAttempts: 1, bridge: 'auto',
-    replyTimeout: 0, serialization: 'advanced', ...where,
+    replyTimeout: 0, serialization: 'advanced', onTaken: 'replace', ...where,
   };
   return [
     createNode(), createNode('id'), createNode(9003), createNode('id', 9003), createNode(9003, 'id'),
@@ -66,6 +66,8 @@ export async function conversation(node: Node, signal: AbortSignal): Promise<str
   await node.leave();
   await node.leave(true);
   await node.leave({ timeout: 500 });
+  const { id: there }: NodeInfo = await node.waitFor('other', { event: 'sum', timeout: 5, signal });
+  node.with({ wait: 500 }).publish(`${there}:greet`);
   return text + state.join();
 }
 

@@ -36,6 +36,8 @@ pub struct NodeSetup {
     pub task_driver: bool,
     /// Send large bodies through shared memory where that can be done.
     pub lane: bool,
+    /// Take the id over if another process of the same user has it.
+    pub replaces: bool,
 }
 
 /// The process at the other end of a link.
@@ -80,6 +82,7 @@ impl NativeNode {
             namespace: pid_namespace(),
             max_message: setup.max_message as u64,
             max_pending: setup.max_pending as u64,
+            replaces: setup.replaces,
         };
         // SAFETY: the current environment and a function that lives in it.
         let dispatch = unsafe { Dispatch::new(env.raw(), dispatch.raw()) };

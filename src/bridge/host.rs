@@ -108,6 +108,9 @@ impl Router {
 
     /// Whoever called the host under this correlation gave up.
     pub(super) fn cancel_call(&mut self, caller: MemberKey, head: &Head, body: &[u8]) {
+        if self.cancel_arrival(caller, head.correlation) {
+            return;
+        }
         let code = decode_refusal(body).map_or(Code::Aborted, |(code, _)| code);
         let caller = Caller { member: caller, correlation: head.correlation };
         self.events.push_back(Event::Cancelled(caller, code));

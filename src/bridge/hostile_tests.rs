@@ -27,6 +27,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
             kind::ROSTER,
             kind::CANCEL,
             kind::LEAVING,
+            kind::AWAIT,
         ]),
         prop_oneof![Just(0), Just(flag::ASK), Just(flag::LARGE), any::<u8>()],
         (0..4u16, 0..4u16, 0..5u32, 0..5u64),
@@ -80,6 +81,7 @@ fn hello(id: &str) -> Vec<u8> {
         heard: 7,
         listens: 1,
         lane: true,
+        replaces: false,
     };
     written(|out| {
         encode_preamble(out);
@@ -142,6 +144,7 @@ impl Victim {
             namespace: 1,
             max_message: 900,
             max_pending: 10_000,
+            replaces: false,
         };
         let mut victim = Self { client: Client::new(config), key: router.connect(Peer::default(), 0) };
         ["news", "e", "a", "node:join", "node:leave"].iter().for_each(|event| victim.client.listen(event, true));
@@ -241,7 +244,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        let config = Config { id: "c".into(), session: 5, secret: 7, pid: 6, namespace: 1, max_message: 900, max_pending: 10_000 };
+        let config = Config { id: "c".into(), session: 5, secret: 7, pid: 6, namespace: 1, max_message: 900, max_pending: 10_000, replaces: false };
         let mut client = Client::new(config);
         client.connected();
         'link: for piece in bytes.chunks(pieces) {

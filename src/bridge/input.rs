@@ -11,9 +11,11 @@ use super::membership::Newcomer;
 use super::router::Router;
 use crate::error::{Code, Result};
 use crate::wire::control::{
-    Gone, Hello, Watch, Welcome, decode_about, decode_event, decode_name, decode_number, put_bare, put_number,
+    Gone, Hello, Watch, Welcome, check_id, decode_about, decode_event, decode_name, decode_number, put_bare, put_number,
 };
-use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, flag, kind, malformed};
+use crate::wire::frame::{
+    Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, flag, kind, malformed, utf8,
+};
 use crate::wire::lane::Shared;
 use crate::wire::reader::{Arrived, Frames};
 
@@ -105,6 +107,7 @@ impl Router {
             max_message: hello.max_message,
             lane: hello.lane,
             fresh: hello.epoch == 0,
+            replaces: hello.replaces,
         };
         match self.add_member(link, &newcomer, now) {
             Ok(key) => {
@@ -122,6 +125,7 @@ impl Router {
                 }
                 self.welcome_back(key, arrival);
                 self.announce_join(link, arrival != Arrival::Expected);
+                self.note_arrival(key);
                 self.end_grace_if_over();
             }
             Err(error) => self.reject(link, Code::DuplicateNode, error.message()),
@@ -138,7 +142,14 @@ impl Router {
     fn handle_frame(&mut self, link: LinkKey, member: MemberKey, frame: &Arrived<'_>) -> Result<()> {
         let payload = frame.raw.payload;
         match frame.raw.kind {
-            kind::MESSAGE | kind::BROADCAST | kind::RPC | kind::REPLY | kind::REFUSE | kind::ROSTER | kind::CANCEL => {
+            kind::MESSAGE
+            | kind::BROADCAST
+            | kind::RPC
+            | kind::REPLY
+            | kind::REFUSE
+            | kind::ROSTER
+            | kind::CANCEL
+            | kind::AWAIT => {
                 let (mut head, body) = Head::decode(&frame.raw)?;
                 head.flags &= !(flag::BRIDGE | flag::OWN);
                 check_routed(&head, body)?;
@@ -249,6 +260,7 @@ impl Router {
             return Ok(());
         }
         self.interests.listen(member, symbol);
+        self.note_arrival(member);
         if PRESENCE_EVENTS.contains(&event) && !self.knew_who_is_there(member, event) {
             self.list_members(member);
             self.list_again(member);
@@ -276,6 +288,12 @@ fn check_routed(head: &Head, body: &[u8]) -> Result<()> {
     let names_event = matches!(head.kind, kind::MESSAGE | kind::BROADCAST | kind::RPC);
     if head.seq == 0 || (names_event && head.event == 0) {
         return Err(malformed("a routed frame without a number, or without an event"));
+    }
+    if head.kind == kind::AWAIT {
+        if head.is_large() || !head.asks() {
+            return Err(malformed("waiting for a node, in chunks or without a correlation"));
+        }
+        check_id(utf8(body)?)?;
     }
     if head.is_shared() {
         let directed = matches!(head.kind, kind::MESSAGE | kind::REPLY);

@@ -214,8 +214,9 @@ impl Router {
     fn identify(&mut self, link: LinkKey, id: &RawJson, node: &str) {
         let now = self.link(link).progress;
         let max_message = self.limits.max_message;
-        let newcomer =
-            Newcomer { id: node, session: 0, secret: 0, process: None, max_message, lane: false, fresh: true };
+        let process = None;
+        let (lane, fresh, replaces) = (false, true, false);
+        let newcomer = Newcomer { id: node, session: 0, secret: 0, process, max_message, lane, fresh, replaces };
         match self.add_member(link, &newcomer, now) {
             Ok(member) => {
                 self.interests.listen_to_everything(member);

@@ -26,6 +26,8 @@ pub struct Newcomer<'a> {
     pub lane: bool,
     /// Whether it was on no other bridge before.
     pub fresh: bool,
+    /// Whether it takes the id over from another process of its user.
+    pub replaces: bool,
 }
 
 impl Router {
@@ -34,18 +36,22 @@ impl Router {
     /// # Errors
     /// `ERR_DUPLICATE_NODE`.
     pub(super) fn add_member(&mut self, link: LinkKey, newcomer: &Newcomer<'_>, now: u64) -> Result<MemberKey> {
-        let &Newcomer { id, session, secret, process, max_message, lane, fresh } = newcomer;
+        let &Newcomer { id, session, secret, process, max_message, lane, fresh, replaces } = newcomer;
         // A number of another pid namespace means somebody else here, or nobody; and so do ours there.
         let near = process.filter(|&(_, namespace)| namespace != 0 && namespace == self.welcome.namespace);
         if let Some(member) = self.symbols.find(id).and_then(|id| self.find_member(id)) {
-            let Member { link: taken, info, .. } = &self.members[member.place as usize];
-            if taken.is_some() {
+            let Member { link: owner, ref info, .. } = self.members[member.place as usize];
+            if let Some(owner) = owner.filter(|&owner| replaces && self.have_one_user(owner, link)) {
+                self.replace(owner, member);
+            } else if owner.is_some() {
                 let whose =
                     info.pid.filter(|_| near.is_some()).map(|pid| format!(" by process {pid}")).unwrap_or_default();
                 let text = format!("duplicate-node: the id '{id}' is taken{whose}");
                 return Err(Error::new(Code::DuplicateNode, text));
             }
-            self.remove_member(member, Departure::Replaced);
+            if owner.is_none() {
+                self.remove_member(member, Departure::Replaced);
+            }
         }
         self.incarnations = self.incarnations.wrapping_add(1);
         let place = self.members.vacant_key() as u32;
@@ -87,6 +93,18 @@ impl Router {
         Ok(key)
     }
 
+    /// Whether both links are of the same user, by the kernel's word.
+    fn have_one_user(&self, one: LinkKey, other: LinkKey) -> bool {
+        let user = |link: LinkKey| self.links[link.0 as usize].peer.uid;
+        user(one).is_some() && user(one) == user(other)
+    }
+
+    /// Another process takes the id of a node that is there, which is told.
+    fn replace(&mut self, link: LinkKey, member: MemberKey) {
+        self.remove_member(member, Departure::Replaced);
+        self.reject(link, Code::Replaced, "another process of the same user took this id over");
+    }
+
     /// Tells everyone that the link's node is there: those who listen for it only if that is news.
     pub(super) fn announce_join(&mut self, link: LinkKey, is_news: bool) {
         let Some(key) = self.link(link).member else { return };
@@ -109,6 +127,7 @@ impl Router {
         self.forgive_all(key);
         self.forget_keeper(key);
         self.forget_collector(key);
+        self.forget_awaited_by(key);
         self.forget_interests(key);
         let mut member = self.members.remove(key.place as usize);
         self.away -= usize::from(member.away.is_some());

@@ -2,6 +2,7 @@
 
 mod absence;
 mod alertness;
+mod arrivals;
 mod collecting;
 pub mod command;
 pub mod counters;

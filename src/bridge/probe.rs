@@ -22,6 +22,7 @@ impl Router {
             ("nodes that are away", self.away),
             ("nodes that are not ready", self.not_ready.len()),
             ("awaited", self.absent.len()),
+            ("waiters", self.arrivals.len()),
             ("grace", usize::from(self.grace.is_some())),
             ("dirty links", self.dirty.len()),
             ("events", self.events.len()),

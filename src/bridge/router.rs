@@ -11,6 +11,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
+use super::arrivals::Arrivals;
 use super::counters::Counters;
 use super::grace::{Absent, Grace};
 use super::host::Event;
@@ -99,6 +100,8 @@ pub struct Router {
     pub(super) had_grace: bool,
     /// Those who called the host.
     pub(super) callers: Senders,
+    /// Those who wait for nodes that are not there, or do not listen yet.
+    pub(super) arrivals: Arrivals,
     /// Where the questions of the latest link of the original's wire begin.
     pub(super) legacy_links: u32,
     /// The time at the driver's last call.
@@ -142,6 +145,7 @@ impl Router {
             grace: None,
             had_grace: false,
             callers: Senders::default(),
+            arrivals: Arrivals::default(),
             legacy_links: epoch as u32,
             now: 0,
         }

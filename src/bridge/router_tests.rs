@@ -1,5 +1,6 @@
 //! Dialogues with a router, frame by frame: what it answers, to whom, and what it does not put up with.
 
+mod awaiting;
 mod bus;
 mod cancelling;
 mod ending;

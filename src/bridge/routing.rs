@@ -54,6 +54,10 @@ impl Router {
                 let after = event.map(|event| self.symbols.name(event).clone()).unwrap_or_default();
                 self.send_roster(sender, &head, &after);
             }
+            (kind::AWAIT, _) => {
+                self.settlements.message(watched(sender, &head, body_len));
+                self.await_arrival(sender, &head, event, body.bytes());
+            }
             (_, None) => return Err(malformed("a directed frame without a receiver")),
             (_, Some(peer)) => self.forward(sender, head, (peer, event), body),
         }

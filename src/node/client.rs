@@ -53,6 +53,8 @@ pub struct Config {
     pub max_message: u64,
     /// Bytes that may wait for the bridge or its receivers.
     pub max_pending: u64,
+    /// Whether the id is taken over if another process of the same user has it.
+    pub replaces: bool,
 }
 
 /// Where the node stands.

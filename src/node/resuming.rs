@@ -35,6 +35,7 @@ impl Client {
             heard: self.own.last(),
             listens: self.interests.len() as u32,
             lane: self.lane.is_some(),
+            replaces: self.config.replaces,
         };
         hello.encode(out);
         for event in &self.interests {

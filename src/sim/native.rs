@@ -65,8 +65,9 @@ impl Native {
         let (names, asks, owed, at_work, given_up_before, listens, presence, has_left) = Default::default();
         let life = ledger.begin(id, true);
         let (id, pid) = (id.to_owned(), life as u32);
-        let mut client =
-            Client::new(Config { id, session, secret, pid, namespace: 1, max_message: MAX_MESSAGE, max_pending });
+        let (namespace, max_message, replaces) = (1, MAX_MESSAGE, false);
+        let config = Config { id, session, secret, pid, namespace, max_message, max_pending, replaces };
+        let mut client = Client::new(config);
         let (number, bulky, memory) = (random.any(), memory.bulky(), memory.clone());
         if random.chance(80) {
             client.use_lane(Box::new(memory.lane(number, random.chance(90))));

@@ -33,8 +33,10 @@ pub struct Hello {
     pub listens: u32,
     /// Whether it wants to be told OFFERs. May be left out by itself, with what follows.
     pub lane: bool,
-    /// The pid namespace in which `pid` is its number; 0: unknown. May be left out by itself.
+    /// The pid namespace in which `pid` is its number; 0: unknown. May be left out, with what follows.
     pub namespace: u32,
+    /// Whether it takes the id over if another process of its user has it. May be left out by itself.
+    pub replaces: bool,
 }
 
 impl Hello {
@@ -50,11 +52,14 @@ impl Hello {
                 out.extend_from_slice(&field.to_le_bytes());
             }
             out.extend_from_slice(&self.listens.to_le_bytes());
-            if self.lane || self.namespace != 0 {
+            if self.lane || self.namespace != 0 || self.replaces {
                 out.push(u8::from(self.lane));
             }
-            if self.namespace != 0 {
+            if self.namespace != 0 || self.replaces {
                 out.extend_from_slice(&self.namespace.to_le_bytes());
+            }
+            if self.replaces {
+                out.push(1);
             }
         });
     }
@@ -74,6 +79,7 @@ impl Hello {
             listens: 0,
             lane: false,
             namespace: 0,
+            replaces: false,
         };
         check_id(&hello.id)?;
         if !fields.0.is_empty() {
@@ -81,6 +87,7 @@ impl Hello {
             hello.listens = fields.u32()?;
             hello.lane = !fields.0.is_empty() && fields.u8()? != 0;
             hello.namespace = if fields.0.is_empty() { 0 } else { fields.u32()? };
+            hello.replaces = !fields.0.is_empty() && fields.u8()? != 0;
         }
         Ok(hello)
     }

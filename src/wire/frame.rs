@@ -100,6 +100,8 @@ pub mod kind {
     pub const CANCEL: u8 = 0x1E;
     /// up: LEAVE follows when all is settled; nothing is to wait for nodes that may yet come.
     pub const LEAVING: u8 = 0x1F;
+    /// routed, up: tell me when this node is there, and listens.
+    pub const AWAIT: u8 = 0x20;
 }
 
 /// The bits of a frame's second byte.

@@ -16,7 +16,7 @@ use crate::error::Code;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-const KINDS: [(u8, &str); 31] = [
+const KINDS: [(u8, &str); 32] = [
     (kind::HELLO, "HELLO"),
     (kind::WELCOME, "WELCOME"),
     (kind::REJECT, "REJECT"),
@@ -48,6 +48,7 @@ const KINDS: [(u8, &str); 31] = [
     (kind::UNHEARD, "UNHEARD"),
     (kind::CANCEL, "CANCEL"),
     (kind::LEAVING, "LEAVING"),
+    (kind::AWAIT, "AWAIT"),
 ];
 
 const FLAGS: [(u8, &str); 6] = [
@@ -180,7 +181,7 @@ fn every_dump_is_what_our_code_reads_and_writes() {
         }
     }
     let shown: Vec<_> = KINDS.iter().filter(|(kind, _)| !seen.contains(kind)).map(|(_, name)| *name).collect();
-    assert_eq!(shown, ["ROSTER", "OFFER", "ACCEPT"], "kinds that no dump shows");
+    assert_eq!(shown, ["ROSTER", "OFFER", "ACCEPT", "AWAIT"], "kinds that no dump shows");
 }
 
 /// The cells of the page's table rows that begin with `cell`.

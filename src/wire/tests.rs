@@ -141,15 +141,17 @@ proptest! {
 
     #[test]
     fn hello_round_trips(session: u64, pid: u32, max_message: u64, id in "[^:\0]{1,60}", token in ".{0,80}") {
-        let (lane, namespace) = (pid % 2 == 0, max_message as u32);
+        let (lane, namespace, replaces) = (pid % 2 == 0, max_message as u32, pid % 3 == 0);
         let (secret, epoch, heard, listens) = (session ^ 1, max_message, session, pid);
-        let hello = Hello { session, pid, max_message, id, token, secret, epoch, heard, listens, lane, namespace };
+        let hello =
+            Hello { session, pid, max_message, id, token, secret, epoch, heard, listens, lane, namespace, replaces };
         let payload = payload(kind::HELLO, |out| hello.encode(out));
         prop_assert_eq!(Hello::decode(&payload), Ok(hello));
-        // What came with resuming may be left out, but not cut; so may what came with lanes, and with namespaces.
-        let without_namespace = payload.len() - if namespace == 0 { 0 } else { 4 };
-        let without_lane = without_namespace - usize::from(lane || namespace != 0);
-        let whole = [without_lane - 28, without_lane, without_namespace];
+        // What came with resuming may be left out, but not cut; so may what came with lanes, namespaces and replacing.
+        let without_replaces = payload.len() - usize::from(replaces);
+        let without_namespace = without_replaces - if namespace == 0 && !replaces { 0 } else { 4 };
+        let without_lane = without_namespace - usize::from(lane || namespace != 0 || replaces);
+        let whole = [without_lane - 28, without_lane, without_namespace, without_replaces];
         for cut in (0..payload.len()).filter(|cut| !whole.contains(cut)) {
             prop_assert!(Hello::decode(&payload[..cut]).is_err());
         }
@@ -304,6 +306,7 @@ fn names_are_bounded_where_they_come_in() {
             listens: 0,
             lane: false,
             namespace: 0,
+            replaces: false,
         };
         assert_eq!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_ok(), good);
     }
@@ -320,6 +323,7 @@ fn names_are_bounded_where_they_come_in() {
             listens: 0,
             lane: false,
             namespace: 0,
+            replaces: false,
         };
         assert!(Hello::decode(&payload(kind::HELLO, |out| hello.encode(out))).is_err());
     }

@@ -215,6 +215,7 @@ pub fn hello_from(session: u64, id: &str) -> Hello {
         heard: 0,
         listens: 0,
         lane: true,
+        replaces: false,
     }
 }
 
@@ -290,6 +291,7 @@ impl Bus {
             namespace: 1,
             max_message: 1 << 26,
             max_pending: 1 << 26,
+            replaces: false,
         })
     }
 

@@ -13,7 +13,16 @@ use crate::wire::control::{Gone, Watch, put_peer};
 use crate::wire::frame::{Encoding, Head, decode_refusal, flag, kind};
 
 fn config(id: &str, max_pending: u64) -> Config {
-    Config { id: id.into(), session: 2, secret: 7, pid: 3, namespace: 1, max_message: 1 << 26, max_pending }
+    Config {
+        id: id.into(),
+        session: 2,
+        secret: 7,
+        pid: 3,
+        namespace: 1,
+        max_message: 1 << 26,
+        max_pending,
+        replaces: false,
+    }
 }
 
 fn letter(kind: u8, target: u32, ask: Option<u32>) -> Letter {
