@@ -64,7 +64,7 @@ export class BusybodyError extends Error {
  * | `ERR_INVALID_TARGET` | not "node:event"; thrown at once, as TypeError |
  * | `ERR_INVALID_ARG` | an argument or option of the wrong type or range; thrown at once, as TypeError |
  * | `ERR_UNSERIALIZABLE` | an argument cannot be serialized, the message says which: a TypeError, thrown at once; of `request` and `call` a rejection |
- * | `ERR_PROTOCOL` | the other side does not speak the protocol, or speaks a version that we do not |
+ * | `ERR_PROTOCOL` | the other side does not speak the protocol, or speaks a version that we do not; or rejects this message |
  * | `ERR_UNAUTHORIZED` | wrong uid, token or certificate |
  * | `ERR_INSECURE` | refuses to listen beyond this machine without token or TLS |
  * | `ERR_SLOW_NODE` | cut off: read nothing for `stallTimeout` while others waited; in 'disconnect', it rejoins by itself |

@@ -36,6 +36,8 @@ class Connection {
   #events;
   #attempts = 0;
   #delay = RETRY_DELAY;
+  /** Whether the last link was rejected, or ended because of what came on it: the next may be, too. */
+  #doubtful = false;
   #everOnline = false;
   #online = false;
   #over = false;
@@ -111,9 +113,19 @@ class Connection {
     const first = !this.#everOnline;
     this.#online = true;
     this.#everOnline = true;
-    this.#delay = RETRY_DELAY;
+    if (this.#doubtful) this.#bearWith();
+    else this.#delay = RETRY_DELAY;
     this.#attempts = 0;
     this.#events.online(first);
+  }
+
+  /** After a rejection: a link that lasts is trusted again, and a bridge that answers no PING is waited for no longer. */
+  #bearWith() {
+    this.#patience = setTimeout(() => {
+      if (this.#native.presumeTaken()) return this.#bearWith();
+      this.#doubtful = false;
+      this.#delay = RETRY_DELAY;
+    }, LONGEST_DELAY).unref();
   }
 
   /** The bridge has said why it will not have us; the link ends after it. */
@@ -129,6 +141,7 @@ class Connection {
     clearTimeout(this.#patience);
     this.#online = false;
     if (wasOnline) {
+      this.#doubtful = error.code === 'ERR_PROTOCOL';
       // Before the program hears of it, which may well end the node.
       this.#retry();
       this.#events.lost(error);

@@ -8,6 +8,7 @@
 mod body;
 mod bridge;
 mod cable;
+mod censor;
 mod lane;
 mod ledger;
 mod legacy;

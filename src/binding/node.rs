@@ -231,6 +231,17 @@ impl NativeNode {
         self.core.flush();
     }
 
+    /// What waits, after a rejection, for the bridge to answer a PING waits no longer. Whether caution goes on.
+    #[napi]
+    pub fn presume_taken(&self) -> bool {
+        let mut client = self.core.client.borrow_mut();
+        client.presume_taken();
+        let careful = client.is_careful();
+        drop(client);
+        self.core.flush();
+        careful
+    }
+
     /// Lets go of the link, of which nothing good is to be expected any more.
     #[napi]
     pub fn disconnect(&self) {

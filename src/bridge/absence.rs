@@ -28,6 +28,18 @@ impl Router {
         }
     }
 
+    /// The node's link is over; returns whether its place is kept.
+    pub(super) fn let_go(&mut self, key: MemberKey, departure: Departure) -> bool {
+        let may_resume = self.keeps(key) && self.limits.resume_timeout > 0 && !self.ends;
+        let kept = may_resume && departure == Departure::Died;
+        if kept {
+            self.keep_place(key);
+        } else {
+            self.remove_member(key, departure);
+        }
+        kept
+    }
+
     fn not_acknowledged(&mut self, receiver: MemberKey, frame: InFlight) {
         match frame {
             InFlight::Unwatched => {}
@@ -46,7 +58,7 @@ impl Router {
 
     /// `sender` keeps nothing, and something it said to `receiver` is lost.
     pub(super) fn tell_lost(&mut self, sender: MemberKey, receiver: MemberKey) {
-        if self.is_member(sender) && self.members[receiver.place as usize].askers.remove(&sender) {
+        if self.is_member(sender) && self.members[receiver.place as usize].askers.remove(&sender).is_some() {
             let seq = self.members[sender.place as usize].last_seq;
             let Member { session, ref info, .. } = self.members[receiver.place as usize];
             let (code, node) = (Code::NodeLeft, info.id.clone());

@@ -8,9 +8,14 @@ use crate::wire::control::{Settled, put_reject};
 use crate::wire::frame::encode_preamble;
 
 impl Router {
-    /// Tells the other side why, and closes.
+    /// Tells the other side why, and closes. A node that keeps what it said may come back, and say the rest.
     pub(super) fn reject(&mut self, link: LinkKey, code: Code, text: &str) {
+        let kept = self.links[link.0 as usize].member.is_some_and(|member| self.let_go(member, Departure::Died));
         let state = &mut self.links[link.0 as usize];
+        if kept && !state.out.is_unused() {
+            // All of it is said again on the next link.
+            state.out.keep_started(&mut self.spares);
+        }
         let tail = state.out.tail(&mut self.spares);
         match state.wire {
             Wire::Undecided(_) => {
@@ -19,9 +24,6 @@ impl Router {
             }
             Wire::Native(_) => put_reject(code, text, tail),
             Wire::Legacy(_) => {}
-        }
-        if let Some(member) = state.member {
-            self.remove_member(member, Departure::Died);
         }
         self.close_when_written(link);
     }

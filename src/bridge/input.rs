@@ -124,7 +124,9 @@ impl Router {
                     self.not_ready.push(key);
                 }
                 self.welcome_back(key, arrival);
-                self.announce_join(link, arrival != Arrival::Expected);
+                // Of whoever was on this bridge before, this bridge has told the end.
+                let fresh = hello.epoch == 0 || hello.epoch == self.welcome.epoch;
+                self.announce_join(link, arrival != Arrival::Expected, fresh);
                 self.note_arrival(key);
                 self.end_grace_if_over();
             }

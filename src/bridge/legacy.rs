@@ -223,7 +223,7 @@ impl Router {
                 let arrival = self.arrive(member);
                 self.welcome_back(member, arrival);
                 self.with_legacy(link, |legacy, out| legacy.encoder.ack(out, id, b"[null]").unwrap_or_default());
-                self.announce_join(link, true);
+                self.announce_join(link, true, true);
                 self.end_grace_if_over();
             }
             Err(_) => self.with_legacy(link, |legacy, out| legacy.encoder.ack_error(out, id, "duplicate-node")),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::collecting::Collector;
 use super::link::LinkKey;
@@ -42,7 +42,8 @@ pub struct Member {
     /// Events it listens for.
     pub interests: FxHashSet<Symbol>,
     /// Nodes that asked it something, or whose memory it reads: they are told when it is gone, and it when they are.
-    pub askers: FxHashSet<MemberKey>,
+    /// With the number of the first question that came here.
+    pub askers: FxHashMap<MemberKey, u64>,
     /// Bytes of one message that it takes.
     pub max_message: u64,
     /// Whether it wants to hear of memory that others share.

@@ -105,11 +105,12 @@ impl Router {
         self.reject(link, Code::Replaced, "another process of the same user took this id over");
     }
 
-    /// Tells everyone that the link's node is there: those who listen for it only if that is news.
-    pub(super) fn announce_join(&mut self, link: LinkKey, is_news: bool) {
+    /// Tells everyone that the link's node is there: those who listen for it only if that is news. `fresh`: nobody
+    /// who was not told that it had left can know it.
+    pub(super) fn announce_join(&mut self, link: LinkKey, is_news: bool, fresh: bool) {
         let Some(key) = self.link(link).member else { return };
         let member = &self.members[key.place as usize];
-        let (fresh, registration) = (member.fresh, member.registration());
+        let registration = member.registration();
         if is_news {
             let Registration { info, identity, .. } = &registration;
             let body = format!("[{},{fresh},\"{identity:x}\"]", info.to_json());
@@ -175,8 +176,7 @@ impl Router {
 
     /// Whom a node that is gone had asked something, who forget it with this.
     fn asked_by(&mut self, asker: MemberKey) -> Vec<MemberKey> {
-        let asked =
-            self.members.iter_mut().filter_map(|(_, member)| member.askers.remove(&asker).then_some(member.key));
+        let asked = self.members.iter_mut().filter_map(|(_, member)| member.askers.remove(&asker).map(|_| member.key));
         let asked: Vec<MemberKey> = asked.collect();
         asked.into_iter().filter(|&asked| !self.is_legacy(asked)).collect()
     }

@@ -209,7 +209,7 @@ impl Router {
             if let Reader::Legacy(receiver) = reader {
                 self.counters.delivered.increment();
                 // Whoever is gone before it has all is no secret to the sender.
-                self.members[receiver.place as usize].askers.insert(sender);
+                self.tell_when_gone(receiver, sender);
             }
             self.begin_collecting(sender, reader, (*head, event), stream, relay.fate.in_flight());
         }

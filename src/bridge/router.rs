@@ -94,7 +94,7 @@ pub struct Router {
     /// Whoever is awaited, or has to find what was kept back for him.
     pub(super) absent: FxHashMap<Symbol, Absent>,
     /// Whether the bus ends, so that nobody comes back.
-    ends: bool,
+    pub(super) ends: bool,
     /// While nodes of another bridge are expected.
     pub(super) grace: Option<Box<Grace>>,
     pub(super) had_grace: bool,
@@ -184,16 +184,7 @@ impl Router {
 
     /// A link is over: the other side closed it, or the driver did. Returns its node, if its place is kept.
     pub fn disconnect(&mut self, link: LinkKey, departure: Departure) -> Option<MemberKey> {
-        let mut kept = None;
-        if let Some(member) = self.link(link).member {
-            let may_resume = self.keeps(member) && self.limits.resume_timeout > 0 && !self.ends;
-            if may_resume && departure == Departure::Died {
-                self.keep_place(member);
-                kept = Some(member);
-            } else {
-                self.remove_member(member, departure);
-            }
-        }
+        let kept = self.link(link).member.filter(|&member| self.let_go(member, departure));
         self.release_held(link);
         let Link { mut wire, mut out, held_by, .. } = self.links.remove(link.0 as usize);
         if let Some(holder) = held_by.and_then(|holder| self.links.get_mut(holder.0 as usize)) {

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use rustc_hash::FxHashSet;
 
 use super::collecting::Reader;
 use super::link::{About, Body, LinkKey, Wire};
@@ -19,6 +18,8 @@ use crate::wire::time_left::TimeLeft;
 
 /// Nodes to be told of one's end, among them some that are gone themselves, before those are looked for.
 const FEW_TO_TELL: usize = 64;
+/// Of somebody who asked nothing: the number of its first question.
+pub(super) const NO_QUESTION: u64 = u64::MAX;
 
 /// What becomes of a directed message.
 #[derive(Debug)]
@@ -304,7 +305,7 @@ impl Router {
     /// Remembers that `sender` wants to know when `receiver` goes, and the other way round; returns the sender's name.
     pub(super) fn note_asker(&mut self, sender: MemberKey, receiver: MemberKey, head: &Head) -> About {
         if head.kind == kind::MESSAGE && head.asks() {
-            self.tell_when_gone(receiver, sender);
+            self.note_asked(receiver, sender, head.seq);
         }
         let Member { key, id, session, .. } = self.members[sender.place as usize];
         About::Node { key, id, session }
@@ -312,23 +313,31 @@ impl Router {
 
     /// `other` is to be told when `key` is gone.
     pub(super) fn tell_when_gone(&mut self, key: MemberKey, other: MemberKey) {
-        self.note_among(key, other, |member| &mut member.askers);
+        self.note_asked(key, other, NO_QUESTION);
     }
 
-    /// `reader` waits for the rest of something of `key`, or reads its memory.
-    pub(super) fn note_unfinished(&mut self, key: MemberKey, reader: MemberKey) {
-        self.note_among(key, reader, |member| &mut member.unfinished);
-    }
-
-    /// Now and then the dead are forgotten, so that a node does not remember everyone who ever asked it.
-    fn note_among(&mut self, key: MemberKey, other: MemberKey, of: fn(&mut Member) -> &mut FxHashSet<MemberKey>) {
+    fn note_asked(&mut self, key: MemberKey, other: MemberKey, seq: u64) {
         let few = FEW_TO_TELL + 2 * self.members.len();
-        let noted = of(&mut self.members[key.place as usize]);
-        noted.insert(other);
-        if noted.len() > few {
-            let mut noted = std::mem::take(noted);
-            noted.retain(|&other| self.is_member(other));
-            *of(&mut self.members[key.place as usize]) = noted;
+        let askers = &mut self.members[key.place as usize].askers;
+        let first = askers.entry(other).or_insert(seq);
+        *first = seq.min(*first);
+        if askers.len() > few {
+            let mut askers = std::mem::take(askers);
+            askers.retain(|&other, _| self.is_member(other));
+            self.members[key.place as usize].askers = askers;
+        }
+    }
+
+    /// `reader` waits for the rest of something of `key`, or reads its memory. Now and then the dead are forgotten, so that
+    /// a node does not remember everyone who ever did.
+    pub(super) fn note_unfinished(&mut self, key: MemberKey, reader: MemberKey) {
+        let few = FEW_TO_TELL + 2 * self.members.len();
+        let unfinished = &mut self.members[key.place as usize].unfinished;
+        unfinished.insert(reader);
+        if unfinished.len() > few {
+            let mut unfinished = std::mem::take(unfinished);
+            unfinished.retain(|&reader| self.is_member(reader));
+            self.members[key.place as usize].unfinished = unfinished;
         }
     }
 

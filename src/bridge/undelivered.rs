@@ -59,7 +59,8 @@ impl Undelivered {
 impl Router {
     /// Takes all that others had for `member`, which is not on the bus any more, from where it waits.
     pub(super) fn take_undelivered(&mut self, member: &mut Member) -> Undelivered {
-        let mut lost = Undelivered { senders: std::mem::take(&mut member.askers), ..Undelivered::default() };
+        let senders = std::mem::take(&mut member.askers).into_keys().collect();
+        let mut lost = Undelivered { senders, ..Undelivered::default() };
         lost.senders.extend(member.owed.senders());
         for sender in lost.senders.iter().copied().collect::<Vec<_>>() {
             if self.is_member(sender) {

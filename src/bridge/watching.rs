@@ -4,6 +4,7 @@
 use super::member::{Member, MemberKey};
 use super::own::Own;
 use super::router::Router;
+use super::routing::NO_QUESTION;
 use crate::error::Code;
 use crate::wire::control::{Gone, Watch};
 
@@ -44,10 +45,10 @@ impl Router {
             // Only it knows whether it will say that again.
             self.tell(key, Own::Watch(Watch { seq: 0, ..asks }));
         } else if asked.fresh && !fresh {
-            self.tell_gone(
-                watcher,
-                Gone { seq: watch.seq, code, delivered_only: true, session: 0, node, missed: Vec::new() },
-            );
+            // What was asked on an older bridge went to somebody else; what was asked here did not.
+            let first_here = asked.askers.get(&watcher).copied().unwrap_or(NO_QUESTION);
+            let seq = watch.seq.min(first_here - 1);
+            self.tell_gone(watcher, Gone { seq, code, delivered_only: true, session: 0, node, missed: Vec::new() });
         } else if watch.oldest != 0 && self.keeps(key) {
             // Both have been elsewhere, perhaps not at the same time: only it knows whether it was asked.
             self.tell(key, Own::Watch(asks));
@@ -61,7 +62,7 @@ impl Router {
         let Member { askers, info, session, .. } = &self.members[asked.place as usize];
         let session = *session;
         let waits =
-            |key: &MemberKey| askers.contains(key) && self.members[key.place as usize].session == unheard.session;
+            |key: &MemberKey| askers.contains_key(key) && self.members[key.place as usize].session == unheard.session;
         if let Some(asker) = asker.filter(waits) {
             let (seq, code, node) = (unheard.seq, Code::NodeLeft, info.id.clone());
             if seq == 0 {

@@ -8,6 +8,7 @@ use std::hash::RandomState;
 use std::io::IoSlice;
 use std::rc::Rc;
 
+use super::breaker::Breaker;
 use super::inbox::Inbox;
 use super::lane::Lane;
 use super::outbox::{Destination, Destinations, Outbox, Route};
@@ -19,7 +20,7 @@ use crate::error::Code;
 use crate::outqueue::{MAX_SLICES, OutQueue, Spares};
 use crate::pool::Pool;
 use crate::senders::{Sender, Senders};
-use crate::wire::control::{put_ack, put_bare};
+use crate::wire::control::{put_ack, put_bare, put_number};
 use crate::wire::frame::{encode_chunk_head, kind};
 use crate::wire::names::{IncomingNames, OutgoingNames};
 use crate::wire::reader::FrameReader;
@@ -95,6 +96,8 @@ pub struct Client {
     pub(super) said: u64,
     /// Destinations that lack what was kept back from them, or lost.
     pub(super) catching_up: VecDeque<Rc<Destination>>,
+    /// What is said with care, because a bridge rejected it.
+    pub(super) breaker: Breaker,
     pub(super) reader: FrameReader,
     pub(super) preamble: Option<Vec<u8>>,
     pub(super) told: OutgoingNames<Rc<str>, RandomState>,
@@ -159,6 +162,7 @@ impl Client {
             replay: None,
             said: 0,
             catching_up: VecDeque::new(),
+            breaker: Breaker::default(),
             reader: FrameReader::default(),
             preamble: None,
             told: OutgoingNames::default(),
@@ -282,6 +286,7 @@ impl Client {
     /// The process is about to end: nothing is kept back any more, whoever has no room for it.
     pub fn hurry(&mut self) {
         self.hurries = true;
+        self.breaker.trust();
         let kept: Vec<_> = self.destinations.iter().filter(|to| to.kept_from.get().is_some()).cloned().collect();
         kept.iter().for_each(|to| self.catch_up(to));
     }
@@ -316,6 +321,11 @@ impl Client {
             encode_chunk_head(stream, 0, chunk.len(), self.segments.tail().1);
             self.segments.push_shared(chunk);
         }
+        if self.outgoing.is_empty()
+            && let Some(token) = self.breaker.take_ping()
+        {
+            put_number(kind::PING, token, self.segments.tail().1);
+        }
         if self.phase == Phase::Leaving && !self.leave_announced && self.everyone.pending.get() > 0 {
             self.leave_announced = true;
             put_bare(kind::LEAVING, self.segments.tail().1);
@@ -340,6 +350,7 @@ impl Client {
     pub fn has_output(&self) -> bool {
         let online = matches!(self.phase, Phase::Online | Phase::Leaving);
         let more = self.replay.is_some() || !self.catching_up.is_empty() || !self.outgoing.is_empty();
+        let more = more || self.breaker.has_interests();
         self.queued() > 0 || (online && more) || self.leave_due()
     }
 

@@ -1,6 +1,7 @@
 //! A node: a pure client, and what drives it.
 
 pub mod body;
+mod breaker;
 mod cancel;
 pub mod client;
 pub mod delivering;

@@ -40,6 +40,11 @@ impl Client {
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
+    /// Whether all that it listens for, or no longer, is on its way.
+    pub fn has_told_its_interests(&self) -> bool {
+        self.queued() == 0 && !self.breaker.has_interests()
+    }
+
     /// What is not settled, for people to read.
     pub fn unsettled(&self) -> Vec<String> {
         let kept = self.outbox.unsettled();

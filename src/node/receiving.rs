@@ -195,6 +195,9 @@ impl Client {
             }
             kind::REJECT => {
                 let (code, text) = decode_reject(payload)?;
+                if code == Code::Protocol && matches!(self.phase, Phase::Online | Phase::Leaving) {
+                    self.rejected(text);
+                }
                 Ok(Some(Event::Rejected { code, text: text.to_owned() }))
             }
             kind::LEFT if self.leave_sent => {
@@ -208,7 +211,10 @@ impl Client {
                 put_number(kind::PONG, decode_number(payload)?, self.segments.tail().1);
                 Ok(None)
             }
-            kind::PONG => Ok(None),
+            kind::PONG => {
+                self.breaker.answered(decode_number(payload)?);
+                Ok(None)
+            }
             other => Err(malformed(format!("a frame of kind {other:#04x} is not a bridge's to send"))),
         }
     }

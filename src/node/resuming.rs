@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::breaker::Unit;
 use super::client::{Client, Phase};
-use super::outbox::Destination;
+use super::outbox::{Destination, Entry};
 use super::outgoing::Outgoing;
 use super::receiving::Event;
 use super::requests::Request;
@@ -38,8 +39,49 @@ impl Client {
             replaces: self.config.replaces,
         };
         hello.encode(out);
+        let briefly = self.breaker.greets_briefly();
         for event in &self.interests {
-            put_interest(true, event, out);
+            if briefly {
+                self.breaker.listen(event, true);
+            } else {
+                put_interest(true, event, out);
+            }
+        }
+    }
+
+    /// The bridge has not answered a PING for long: what waits for it goes on, as it does to a bridge that is trusted.
+    pub fn presume_taken(&mut self) {
+        self.breaker.presume_taken();
+    }
+
+    /// Whether something waits until the bridge has answered a PING.
+    pub fn is_careful(&self) -> bool {
+        self.breaker.is_careful()
+    }
+
+    /// A bridge rejects this link, because of something that this node said. What is rejected each time is given up.
+    pub(super) fn rejected(&mut self, text: &str) {
+        match self.breaker.rejected(self.said) {
+            Some(Unit::Message(seq)) => self.give_message_up(seq, text),
+            Some(Unit::Interest { event, listens: true }) => {
+                self.interests.remove(&event);
+                let (node, event, code) = ("".into(), event.into(), Code::Protocol);
+                self.events.push_back(Event::Undeliverable { node, event, code });
+            }
+            _ => {}
+        }
+    }
+
+    /// No bridge takes this message: whoever waits for its outcome is told.
+    fn give_message_up(&mut self, seq: u64, text: &str) {
+        let Some(&Entry { ref route, kind, flags, correlation, .. }) = self.outbox.get(seq) else { return };
+        let (route, asks) = (route.clone(), flags & flag::ASK != 0);
+        self.lose(seq, Code::Protocol);
+        let text = format!("the bridge rejected this message each time: {text}");
+        if kind == kind::REPLY {
+            self.refuse_by(&route, correlation, Code::Protocol, &text);
+        } else if asks && self.requests.cancel(correlation) {
+            self.events.push_back(Event::Failed { correlation, code: Code::Protocol, text });
         }
     }
 
@@ -51,6 +93,7 @@ impl Client {
         let greeted = matches!(self.phase, Phase::Online | Phase::Leaving);
         self.phase = Phase::Offline;
         self.greeting.clear(&mut self.spares);
+        self.breaker.link_lost();
         self.reader = FrameReader::default();
         self.names = IncomingNames::default();
         for held in self.inbox.link_lost() {
@@ -98,7 +141,11 @@ impl Client {
             self.give_up_answers(welcome.kept, before != welcome.epoch);
             self.watch();
         }
-        self.replay = (!self.outbox.is_empty()).then(|| self.outbox.first_seq());
+        let careful = self.breaker.is_careful();
+        if careful {
+            self.breaker.said(Unit::Greeting);
+        }
+        self.replay = (careful || !self.outbox.is_empty()).then(|| self.outbox.first_seq());
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use super::breaker::Unit;
 use super::client::{Client, Phase};
 use super::outbox::{Destination, Large, Route, State};
 use super::segments::Place;
-use crate::wire::control::{put_about, put_name};
+use crate::wire::control::{put_about, put_interest, put_name};
 use crate::wire::frame::{Head, flag, kind, large_head};
 use crate::wire::lane::Shared;
 use crate::wire::names::Slot;
@@ -29,16 +30,46 @@ impl Client {
 
     /// Says the next of what waits; false when there is nothing to be said now.
     pub(super) fn say_more(&mut self) -> bool {
+        if self.breaker.is_careful() && self.waits_for_the_bridge() {
+            return false;
+        }
         let Some(seq) = self.replay else { return self.say_kept() };
         let Some(seq) = self.outbox.unsettled_from(seq).next().map(|(seq, _)| seq) else {
             self.replay = None;
+            self.trust_again();
             return true;
         };
-        if self.say(seq) == Said::NotNow {
-            return false;
+        match self.say(seq) {
+            Said::NotNow => return false,
+            Said::Yes if self.breaker.suspects(seq) => self.breaker.said(Unit::Message(seq)),
+            Said::Yes | Said::KeptBack => {}
         }
         self.replay = Some(seq + 1);
         true
+    }
+
+    /// Whether nothing may be said before the bridge has taken what was said last. What this node listens for comes first.
+    fn waits_for_the_bridge(&mut self) -> bool {
+        if let Some(Unit::Message(seq)) = self.breaker.out()
+            && self.outbox.get(*seq).is_none()
+        {
+            // It has reached its receiver: no PONG says more.
+            self.breaker.taken();
+        }
+        while !self.breaker.is_waiting()
+            && let Some((event, listens)) = self.breaker.next_interest()
+        {
+            put_interest(listens, &event, self.segments.tail().1);
+        }
+        self.breaker.is_waiting()
+    }
+
+    /// Ends all caution if nothing that was suspected is kept back.
+    fn trust_again(&mut self) {
+        let waits = |to: &Rc<Destination>| to.kept_from.get().is_some_and(|from| self.breaker.suspects(from));
+        if self.breaker.is_careful() && !self.destinations.iter().any(waits) {
+            self.breaker.trust();
+        }
     }
 
     /// Says one message, if its receiver has room.
@@ -81,6 +112,7 @@ impl Client {
             let weight = self.outbox.weight(seq).window;
             let large = self.takes_chunks(seq, &destination);
             let too_much = said > 0 && said + weight > self.window && !self.hurries;
+            let too_much = too_much || self.breaker.is_waiting();
             if too_much || self.has_no_room(&destination, weight) || (large && self.outgoing.is_full()) {
                 self.keep_back(&destination, seq);
                 break;
@@ -88,6 +120,11 @@ impl Client {
             said += weight;
             let broadcast = self.outbox.get(seq).is_some_and(|entry| entry.kind == kind::BROADCAST);
             self.encode(seq, broadcast.then_some(&destination.node));
+            if self.breaker.suspects(seq) {
+                self.breaker.said(Unit::Message(seq));
+                // What is sent from now on waits until the bridge has taken this.
+                self.replay = self.replay.or(Some(self.outbox.next_seq()));
+            }
         }
         true
     }

@@ -189,7 +189,7 @@ impl Client {
         self.refuse_by(&route, correlation, code, text);
     }
 
-    fn refuse_by(&mut self, route: &Rc<Route>, correlation: u32, code: Code, text: &str) {
+    pub(super) fn refuse_by(&mut self, route: &Rc<Route>, correlation: u32, code: Code, text: &str) {
         self.say_aside(kind::REFUSE, route, correlation, &refusal(code, text));
     }
 
@@ -217,6 +217,7 @@ impl Client {
         }
         match self.phase {
             Phase::Offline | Phase::Closed => {}
+            _ if self.breaker.is_careful() => self.breaker.listen(event, listens),
             Phase::Greeting => put_interest(listens, event, self.greeting.tail(&mut self.spares)),
             Phase::Online | Phase::Leaving => put_interest(listens, event, self.segments.tail().1),
         }

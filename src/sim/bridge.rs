@@ -82,10 +82,10 @@ impl Bridge {
         let rejected = self.counters.rejected.get();
         let on_the_bus = self.router.link(cable.key).member.is_some();
         let before = self.present();
-        self.router.handle_input(cable.key, input, now);
+        self.router.handle_input(cables[at].key, input, now);
         // A peer of the original's wire goes on talking when its name is refused.
         self.note_departures(before, ledger);
-        let fair = self.counters.rejected.get() == rejected || !on_the_bus;
+        let fair = self.counters.rejected.get() == rejected || !on_the_bus || cables[at].up.censor.is_some();
         assert!(fair, "all nodes speak the protocol");
         self.wake(cables);
         true

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use bytes::{Bytes, BytesMut};
 
+use super::censor::Censor;
 use crate::bridge::probe::LinkKey;
 
 /// Bytes a pipe takes before a write would block, as a kernel's buffer.
@@ -17,6 +18,8 @@ pub struct Pipe {
     len: usize,
     /// Nothing more will come.
     pub ended: bool,
+    /// Who spoils what passes.
+    pub censor: Option<Censor>,
 }
 
 impl Pipe {
@@ -41,7 +44,9 @@ impl Pipe {
     pub fn push(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.len += bytes.len();
-            self.pieces.push_back(Bytes::copy_from_slice(bytes));
+            let mut bytes = BytesMut::from(bytes);
+            self.censor.iter_mut().for_each(|censor| censor.look_at(&mut bytes));
+            self.pieces.push_back(bytes.freeze());
         }
     }
 
@@ -65,7 +70,10 @@ impl Pipe {
         let kept = self.read(kept);
         self.pieces.clear();
         self.len = 0;
+        // What still arrives has passed the censor.
+        let censor = self.censor.take();
         self.push(&kept);
+        self.censor = censor;
         self.ended = true;
     }
 }

@@ -26,6 +26,8 @@ pub struct Message {
     reported: Option<Code>,
     /// Of a broadcast: listeners of whom its sender was told that they missed it.
     missed: BTreeSet<usize>,
+    /// No bridge takes it.
+    poisoned: bool,
 }
 
 /// A question, which has to end exactly once.
@@ -40,6 +42,8 @@ pub struct Ask {
     pub ignored: bool,
     /// The asked refused.
     pub refused: bool,
+    /// No bridge takes its answer.
+    spoiled: bool,
 }
 
 /// One process, from its start to its end.
@@ -240,6 +244,7 @@ impl Ledger {
             handled: false,
             reported: None,
             missed: BTreeSet::new(),
+            poisoned: false,
         });
         number
     }
@@ -249,11 +254,19 @@ impl Ledger {
         self.messages[number].reported = Some(code);
     }
 
+    /// No bridge will take message `number`.
+    pub fn poisoned(&mut self, number: usize) {
+        self.messages[number].poisoned = true;
+        if let Some(ask) = self.messages[number].answers {
+            self.asks[ask].spoiled = true;
+        }
+    }
+
     /// The message just said is a question.
     pub fn ask(&mut self, message: usize, deadline: Option<u64>) -> usize {
         self.messages[message].ask = Some(self.asks.len());
-        let (outcome, dropped, ignored, refused) = Default::default();
-        self.asks.push(Ask { message, deadline, outcome, dropped, ignored, refused });
+        let (outcome, dropped, ignored, refused, spoiled) = Default::default();
+        self.asks.push(Ask { message, deadline, outcome, dropped, ignored, refused, spoiled });
         self.asks.len() - 1
     }
 
@@ -316,6 +329,7 @@ impl Ledger {
             Code::NodeLeft | Code::UnknownNode => message.to.is_empty() || self.may_be_missing(asked.message),
             Code::TooLarge => true,
             Code::QueueFull => true,
+            Code::Protocol => message.poisoned || asked.spoiled,
             _ => false,
         };
         assert!(fair, "question {ask} failed with {code:?}: {asked:?}, {message:?}");
@@ -326,16 +340,24 @@ impl Ledger {
 
     /// A message that nobody waits for is reported lost: the reason must be true, of one of those that it may be.
     pub fn undeliverable(&mut self, life: usize, to: &str, event: &str, code: Code) {
-        let unreported = |message: &Message| message.reported.is_none() && message.ask.is_none();
+        let rejected = code == Code::Protocol;
+        // Of those that are alike, what else was reported may have been about another.
+        let unreported = |message: &Message| {
+            let before = message.reported.filter(|&before| !rejected || before == Code::Protocol);
+            before.is_none() && message.ask.is_none()
+        };
         let meant = |message: &Message| message.sender == life && message.to == to && message.event == event;
         let new = |message: &Message| message.got.is_empty() && !message.handled;
         let may_be = |message: &Message| {
-            matches!(message.kind, kind::MESSAGE | kind::RPC) && meant(message) && unreported(message) && new(message)
+            let told = matches!(message.kind, kind::MESSAGE | kind::RPC) || rejected;
+            told && meant(message) && unreported(message) && new(message) && (message.poisoned || !rejected)
         };
         let messages = self.messages.iter().enumerate();
-        let candidates: Vec<usize> =
+        let mut candidates: Vec<usize> =
             messages.filter(|(_, message)| may_be(message)).map(|(number, _)| number).collect();
+        candidates.sort_by_key(|&number| self.messages[number].reported.is_some());
         let missing = matches!(code, Code::NodeLeft | Code::UnknownNode) && !to.is_empty();
+        assert!(!rejected || !candidates.is_empty(), "{life} is told that a bridge rejects '{event}' to '{to}'");
         let Some(&first) = candidates.first() else { return self.missed(life, to, event, code) };
         let fair = candidates.into_iter().find(|&number| !missing || self.may_be_missing(number));
         let number =
@@ -420,7 +442,10 @@ impl Ledger {
         let dropped = message.ask.is_some_and(|ask| self.asks[ask].dropped);
         // A large one may have been given up at a receiver that keeps little.
         let untold = dropped && (self.may_be_missing(number) || *len > MAX_INLINE);
-        let excuse = too_large || reported.is_some() || untold;
+        let left = self.lives[message.sender].excused == usize::MAX;
+        let unsaid = message.poisoned && message.ask.is_none() && *kind != kind::REPLY && reported.is_none();
+        assert!(!unsaid || left || too_large, "message {number} was given up without a word: {message:?}");
+        let excuse = too_large || reported.is_some() || untold || message.poisoned;
         assert!(missing.is_empty() || excuse, "message {number} never reached {missing:?}: {message:?}");
         let told = reported.is_some() || message.ask.is_some() || too_large;
         let arrived =

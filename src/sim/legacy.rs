@@ -148,6 +148,7 @@ impl Legacy {
             Value::String(error) if error == "node-left" => Code::NodeLeft,
             Value::String(error) if error == "no such method" => Code::NoMethod,
             Value::String(error) if error == "no" => Code::NoListener,
+            Value::String(error) if error.contains("rejected this message") => Code::Protocol,
             Value::String(error)
                 if ["has not taken", "take no chunks", "too much waits"].iter().any(|full| error.contains(full)) =>
             {

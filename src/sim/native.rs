@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use super::body;
 use super::bridge::Bridge;
 use super::cable::Cable;
+use super::censor::POISON;
 use super::lane::Memory;
 use super::ledger::Ledger;
 use super::presence::Presence;
@@ -43,6 +44,8 @@ pub struct Native {
     presence: Presence,
     pub has_left: bool,
     now: u64,
+    /// Whether bridges reject some of what it says.
+    pub picked_on: bool,
     /// Whether much of what it says is large.
     bulky: bool,
     /// Where that lies, and the number of its process there.
@@ -84,6 +87,7 @@ impl Native {
             presence,
             has_left,
             now: 0,
+            picked_on: false,
             bulky,
             memory,
             number,
@@ -257,6 +261,7 @@ impl Native {
         }
         let (number, bytes) = compose((self.life, self.bulky), (kind::REPLY, &to, ""), Some(ask), random, ledger);
         let letter = self.letter(kind::REPLY, target, None, correlation);
+        let letter = self.poisoned(letter, number, random, ledger);
         if send(&mut self.client, letter, &bytes).is_err() {
             // It has no room for an answer, or is leaving: as the binding does, it says so.
             ledger.asks[ask].refused = true;
@@ -280,6 +285,7 @@ impl Native {
         let target = self.client.target(to, event);
         let (number, bytes) = compose((self.life, self.bulky), (kind, to, event), None, random, ledger);
         let letter = self.letter(kind, target, ask, 0);
+        let letter = self.poisoned(letter, number, random, ledger);
         match send(&mut self.client, letter, &bytes) {
             Err(code) => ledger.not_sent(number, code),
             Ok(correlation) => {
@@ -293,6 +299,15 @@ impl Native {
 
     fn letter(&self, kind: u8, target: u32, ask: Option<u32>, correlation: u32) -> Letter {
         Letter { kind, target, encoding: Encoding::Json, ask, correlation, now: self.now }
+    }
+
+    /// Now and then something that no bridge takes.
+    fn poisoned(&self, letter: Letter, number: usize, random: &mut Random, ledger: &mut Ledger) -> Letter {
+        if !self.picked_on || letter.kind == kind::ROSTER || !random.chance(4) {
+            return letter;
+        }
+        ledger.poisoned(number);
+        Letter { encoding: POISON, ..letter }
     }
 
     /// Begins or ends to listen.

@@ -2,6 +2,7 @@
 
 use super::bridge::{Bridge, Roster};
 use super::cable::Cable;
+use super::censor::Censor;
 use super::lane::Memory;
 use super::ledger::Ledger;
 use super::legacy::Legacy;
@@ -48,6 +49,8 @@ pub struct World {
     processes: Vec<Process>,
     ledger: Ledger,
     memory: Memory,
+    /// Whether bridges find fault with some messages.
+    picky: bool,
     /// How troubled the run is: links break, nodes stall, bridges die.
     troubled: bool,
     /// Whether nodes are away for longer than any bridge waits for them, and bridges follow each other fast.
@@ -77,6 +80,8 @@ impl World {
         }
         let bridge = Some(Bridge::new(limits, 1, 0, None, &mut ledger));
         let (cables, troubled) = (Vec::new(), random.chance(80));
+        // By another die, so that all else in a run is as it was without.
+        let picky = Random::new(!seed).chance(15);
         let absences = troubled && random.chance(40);
         let (roster, noted) = (None, random.chance(70));
         Self {
@@ -91,6 +96,7 @@ impl World {
             processes,
             ledger,
             memory,
+            picky,
             troubled,
             absences,
         }
@@ -249,9 +255,13 @@ impl World {
             native.die(&mut self.ledger);
             **native = Native::new(&process.id, &self.memory, &mut self.random, &mut self.ledger);
         }
-        let cable = Cable::new(bridge.accept(self.now));
+        let mut cable = Cable::new(bridge.accept(self.now));
         match &mut process.speaks {
-            Speaks::Native(native) => native.connect(),
+            Speaks::Native(native) => {
+                native.picked_on = self.picky;
+                cable.up.censor = self.picky.then(Censor::new);
+                native.connect();
+            }
             Speaks::Legacy(legacy) => legacy.connect(&mut self.ledger),
         }
         process.cable = Some(self.cables.len());
@@ -263,8 +273,12 @@ impl World {
         let Some(bridge) = &mut self.bridge else { return };
         for process in &self.processes {
             let Speaks::Native(native) = &process.speaks else { continue };
-            let heard = process.cable.is_some_and(|at| self.cables[at].at_bridge && self.cables[at].up.len() == 0);
-            if self.ledger.lives[native.life].online && heard && native.client.queued() == 0 {
+            // On a link that is rejected it is not heard any more.
+            let heard = process.cable.is_some_and(|at| {
+                let cable = &self.cables[at];
+                cable.at_bridge && cable.up.len() == 0 && !bridge.router.link(cable.key).closing
+            });
+            if self.ledger.lives[native.life].online && heard && native.client.has_told_its_interests() {
                 let interests = bridge.router.interests_of(&process.id);
                 // It can only miss who it was told of.
                 let told = process.cable.is_some_and(|at| {
@@ -407,13 +421,13 @@ impl World {
         self.settle();
         self.troubled = false;
         for _ in 0..3 {
-            (0..self.processes.len()).for_each(|at| self.reconnect(at));
-            self.settle();
+            self.reconnect_all();
             // Whoever is awaited is here, or nobody awaits him any longer.
             self.now += 6_000;
             self.tell_time();
             self.settle();
         }
+        self.reconnect_all();
         self.ledger.check_delivered();
         self.check_at_rest();
         self.now += 100_000;
@@ -422,6 +436,19 @@ impl World {
         self.ledger.check_settled();
         self.check_at_rest();
         self.end();
+    }
+
+    /// Everyone has a link, and keeps it: what bridges reject is not said for ever.
+    fn reconnect_all(&mut self) {
+        for _ in 0..1_000 {
+            (0..self.processes.len()).for_each(|at| self.reconnect(at));
+            self.settle();
+            if self.processes.iter().all(|process| process.cable.is_some()) {
+                return;
+            }
+        }
+        let alone = self.processes.iter().filter(|process| process.cable.is_none());
+        panic!("links are rejected each time: {:?}", alone.map(|process| &process.id).collect::<Vec<_>>());
     }
 
     fn end(&mut self) {

@@ -59,6 +59,21 @@ fn who_came_to_an_id_on_a_bridge_that_the_asker_missed_says_that_it_was_not_aske
 }
 
 #[test]
+fn who_was_asked_on_this_bridge_is_waited_for_though_it_was_on_no_other() {
+    let [mut first, mut second, _] = bridges();
+    let (mut a, _dead) = asked(&mut first);
+    let mut b = second.drive_as("b", 3, 8);
+    assert_eq!(second.reconnect(&mut a).iter().filter(|told| told.contains("Failed")).count(), 1, "it asked another b");
+    ask(&mut a, "b");
+    [&mut a, &mut b].into_iter().for_each(|driven| drop(second.carry(driven)));
+    second.carry(&mut a);
+    assert_eq!(a.client.pending(), 0);
+    second.break_link(&mut a);
+    let told = second.reconnect(&mut a);
+    assert!(!told.iter().any(|told| told.contains("Failed")), "{told:?}");
+}
+
+#[test]
 fn who_was_asked_is_waited_for_whatever_bridges_it_came_by() {
     for a_first in [true, false] {
         let [mut first, mut second, mut third] = bridges();
