@@ -684,7 +684,8 @@ export class Node<C = any, Id = ContractIds<C>> extends TypedEmitter<NodeEvents>
 
   /**
    * Nothing that others send is emitted until `resume()`; replies still come. What comes meanwhile is put aside, and beyond
-   * a quarter of `maxPending` its senders wait. `events.on(node, event, { highWaterMark, lowWaterMark })` calls both.
+   * a quarter of `maxPending` its senders wait. `events.on(node, event, { highWaterMark, lowWaterMark })` calls both; when
+   * its loop is left, the node flows.
    */
   pause(): this;
   /**

@@ -14,6 +14,7 @@ const { driver } = require('./driver.js');
 const { HELD, Tie, watch } = require('./dropped.js');
 const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
 const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { Flow } = require('./flow.js');
 const { tell, warn } = require('./guard.js');
 const { HandlerErrors } = require('./handler-errors.js');
 const { Handlers } = require('./handlers.js');
@@ -44,6 +45,7 @@ class Node extends EventEmitter {
   #interests = new Set();
   #handlers = new Handlers('event', new HandlerErrors(this).told);
   #contexts = new Contexts();
+  #flow = new Flow(this, (paused) => (paused ? this.#inbound.pause() : this.#inbound.resume()));
   #state = 'connecting'; // then 'online' and 'offline' in turn, at last 'leaving' and 'closed'
   /** Whether what comes is not acknowledged, because too much is put aside. */
   #holdsBack = false;
@@ -196,12 +198,12 @@ class Node extends EventEmitter {
    * that its senders wait. events.on(node, event, { highWaterMark, lowWaterMark }) calls both.
    */
   pause() {
-    this.#inbound.pause();
+    this.#flow.pause();
     return this;
   }
 
   resume() {
-    this.#inbound.resume();
+    this.#flow.resume();
     return this;
   }
 
@@ -239,7 +241,7 @@ class Node extends EventEmitter {
   on(event, listener) {
     this.#checkInterest(event);
     try {
-      return super.on(event, listener);
+      return super.on(event, this.#flow.track(event, listener));
     } finally {
       this.#updateInterest(event);
     }
@@ -264,6 +266,7 @@ class Node extends EventEmitter {
     try {
       return super.off(event, listener);
     } finally {
+      this.#flow.listenersRemoved();
       this.#updateInterest(event);
     }
   }
@@ -276,6 +279,7 @@ class Node extends EventEmitter {
     try {
       return super.removeAllListeners(...events);
     } finally {
+      this.#flow.listenersRemoved();
       if (events.length > 0) this.#updateInterest(events[0]);
       else for (const event of [...this.#interests]) this.#updateInterest(event);
       this.#tie.set(HELD.LISTENED, this.eventNames().length > 0);
