@@ -385,6 +385,8 @@ export interface BridgeStats {
   cut: number;
   /** Nodes that lost their link and took their place again. */
   resumed: number;
+  /** Links that the bridge ended because of an error of the system; their nodes come back on others. */
+  broken: number;
 }
 
 /**

@@ -178,6 +178,19 @@ pub fn os_code(error: &io::Error) -> &'static str {
         Kind::TimedOut => "ETIMEDOUT",
         Kind::OutOfMemory => "ENOMEM",
         Kind::UnexpectedEof => "ECONNRESET",
+        Kind::Interrupted => "EINTR",
+        _ => unnamed(error.raw_os_error().unwrap_or_default()),
+    }
+}
+
+/// The same of those that std has no kind for.
+fn unnamed(number: i32) -> &'static str {
+    let linux = cfg!(any(target_os = "linux", target_os = "android"));
+    match number {
+        23 => "ENFILE",
+        24 => "EMFILE",
+        105 if linux => "ENOBUFS",
+        55 if !linux => "ENOBUFS",
         _ => "EIO",
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -16,9 +16,12 @@ use crate::node::link::Link;
 use crate::node::receiving::Event;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
+use crate::transport::{MOST_TRIES, Trouble, trouble};
 use crate::wire::reader::Arrived;
 use crate::wire::time_left::TimeLeft;
 
+/// Before a call that failed for want of memory is made again. The loop stands for so long, and then turns once.
+const NAP: Duration = Duration::from_millis(1);
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
 /// Bytes read behind the piece of a large message: the head of the next piece, and few of its bytes.
@@ -44,6 +47,10 @@ pub struct Core {
     connected: Cell<bool>,
     /// Whether the link has ever been full: then its kernel buffers are large.
     busy: Cell<bool>,
+    /// Calls in a row that failed for a reason that passes.
+    failures: Cell<u32>,
+    /// Why nothing more can be written.
+    failed: RefCell<Option<Error>>,
     /// The process is about to end by then: no tick comes any more that would write what is sent.
     ending: Cell<Option<Instant>>,
     /// Itself, from its end until the bridge has heard its goodbye: nobody else may refer to it any more.
@@ -62,6 +69,8 @@ impl Core {
             link: RefCell::default(),
             connected: Cell::new(false),
             busy: Cell::new(false),
+            failures: Cell::new(0),
+            failed: RefCell::default(),
             ending: Cell::new(None),
             goodbye: RefCell::default(),
             dispatch,
@@ -79,6 +88,8 @@ impl Core {
     pub fn attach(&self, link: Box<dyn Link>) {
         self.connected.set(false);
         self.busy.set(false);
+        self.failures.set(0);
+        drop(self.failed.take());
         self.link.replace(Some(link));
     }
 
@@ -117,9 +128,27 @@ impl Core {
         next.map_or(-1.0, |deadline| deadline.saturating_sub(self.now()) as f64)
     }
 
-    /// Writes as much as the socket takes. An error shows itself in the next read.
+    /// Writes as much as the socket takes. After an error it is tried again soon, or the link is found to be over when all
+    /// is read that had come on it.
     pub fn flush(&self) {
-        let _shown = self.write_with(|link, slices| link.write(slices), FLUSH_LEN);
+        let Err(error) = self.write_with(|link, slices| link.write(slices), FLUSH_LEN) else { return };
+        if trouble(&error) == Trouble::NotReady {
+            return;
+        }
+        if !self.bears(&error) {
+            self.failed.replace(Some(broken(&error)));
+        }
+        self.link.borrow_mut().iter_mut().for_each(|link| link.yield_write());
+    }
+
+    /// Whether a call that failed is made again.
+    fn bears(&self, error: &io::Error) -> bool {
+        self.failures.set(self.failures.get() + 1);
+        let again = trouble(error) == Trouble::Passing && self.failures.get() <= MOST_TRIES;
+        if again {
+            std::thread::sleep(NAP);
+        }
+        again
     }
 
     /// The end of this node. Its goodbye goes out at once, or, when the link is full, as soon as there is room. The link
@@ -207,7 +236,8 @@ impl Core {
         mut budget: usize,
     ) -> io::Result<()> {
         let mut link = self.link.borrow_mut();
-        let (Some(link), true) = (link.as_deref_mut(), self.connected.get()) else { return Ok(()) };
+        let writable = self.connected.get() && self.failed.borrow().is_none();
+        let (Some(link), true) = (link.as_deref_mut(), writable) else { return Ok(()) };
         let mut client = self.client.borrow_mut();
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -227,6 +257,7 @@ impl Core {
                 }
                 Err(error) => return Err(error),
             };
+            self.failures.set(0);
             client.written(written);
             budget = budget.saturating_sub(written);
         }
@@ -293,8 +324,16 @@ impl Core {
         match link.read(buffer.bytes_mut()) {
             Ok(0) => Err(broken(&io::ErrorKind::UnexpectedEof.into())),
             Ok(count) => Ok(Some((buffer.freeze(), count >= wanted / 2))),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(broken(&error)),
+            Err(error) => self.unread(&error).map(|()| None),
+        }
+    }
+
+    /// Nothing could be read. An error is one that ends the link.
+    fn unread(&self, error: &io::Error) -> Result<()> {
+        match trouble(error) {
+            Trouble::NotReady => self.failed.take().map_or(Ok(()), Err),
+            Trouble::Passing if self.bears(error) => Ok(()),
+            _ => Err(broken(error)),
         }
     }
 
@@ -313,8 +352,7 @@ impl Core {
                 client.filled(count)?;
                 Ok(Some(Some((rest.freeze(), count == most))))
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(None)),
-            Err(error) => Err(broken(&error)),
+            Err(error) => self.unread(&error).map(|()| Some(None)),
         }
     }
 

@@ -19,11 +19,13 @@ pub struct Counters {
     pub cut: Counter,
     /// Nodes that lost their link and took their place again.
     pub resumed: Counter,
+    /// Links that the bridge ended because of an error of the system.
+    pub broken: Counter,
 }
 
 impl Counters {
     /// All of them by name.
-    pub fn all(&self) -> [(&'static str, u64); 7] {
+    pub fn all(&self) -> [(&'static str, u64); 8] {
         [
             ("delivered", self.delivered.get()),
             ("undeliverable", self.undeliverable.get()),
@@ -32,6 +34,7 @@ impl Counters {
             ("unauthorized", self.unauthorized.get()),
             ("cut", self.cut.get()),
             ("resumed", self.resumed.get()),
+            ("broken", self.broken.get()),
         ]
     }
 }

@@ -25,7 +25,10 @@ use super::router::{Limits, Router};
 use crate::error::Error;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
-use crate::transport::{Before, Ending, Entry, Listener, PeerFacts, Process, RosterFile, Stream, pid_namespace};
+use crate::transport::{
+    Before, Ending, Entry, Listener, MOST_TRIES, PAUSE, PeerFacts, Process, RosterFile, Stream, Trouble,
+    is_of_one_connection, pid_namespace, trouble,
+};
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
@@ -127,6 +130,10 @@ struct LinkIo {
     over: Cell<bool>,
     /// The other side takes nothing any more. What it said before is still read, to its end.
     deaf: Cell<bool>,
+    /// When something is due: the next try after an error that passes, or the end of a link that can be of no more use.
+    alarm: Cell<Option<tokio::time::Instant>>,
+    /// Errors in a row that pass.
+    failures: Cell<u32>,
     /// Whether it has ever been full: then its kernel buffers are large.
     busy: Cell<bool>,
     expectation: Rc<Expectation>,
@@ -168,12 +175,25 @@ impl Server {
         let mut path_check = tokio::time::interval(PATH_CHECK);
         path_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watch = PathWatch::default();
+        // Until when nobody is accepted, after a failure; and whether the host was told of it.
+        let (mut accepts_from, mut complained) = (None, false);
         loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, facts)) => self.clone().accept(&listener, stream, facts),
-                    Err(_) => tokio::time::sleep(ACCEPT_BACKOFF).await,
+                accepted = listener.accept(), if accepts_from.is_none() => match accepted {
+                    Ok((stream, facts)) => {
+                        complained = false;
+                        self.clone().accept(&listener, stream, facts);
+                    }
+                    Err(error) if is_of_one_connection(&error) => {}
+                    Err(error) => {
+                        accepts_from = Some(tokio::time::Instant::now() + ACCEPT_BACKOFF);
+                        if !std::mem::replace(&mut complained, true) {
+                            let trouble = Error::io(&error, "accepting nodes, which wait, at", &listener.url());
+                            (self.host)(HostEvent::Trouble(trouble));
+                        }
+                    }
                 },
+                () = until(accepts_from), if accepts_from.is_some() => accepts_from = None,
                 order = orders.recv() => match order {
                     Some(Command::Close { encoding, body }) => {
                         self.end_roster(|file| file.clear());
@@ -215,6 +235,8 @@ impl Server {
             wants_write: Cell::new(false),
             over: Cell::new(false),
             deaf: Cell::new(false),
+            alarm: Cell::new(None),
+            failures: Cell::new(0),
             busy: Cell::new(false),
             expectation: Rc::default(),
             named: Cell::new(false),
@@ -236,12 +258,20 @@ impl Server {
             tokio::select! {
                 biased;
                 () = io.wake.notified() => {}
-                writable = io.stream.writable(), if io.wants_write.get() => {
+                () = until(io.alarm.get()), if io.alarm.get().is_some() => {
+                    io.alarm.set(None);
+                    if io.deaf.get() {
+                        io.over.set(true);
+                    }
+                    self.flush(key, &io);
+                    self.pump();
+                }
+                writable = io.stream.writable(), if io.wants_write.get() && !io.rests() => {
                     io.over.set(writable.is_err());
                     self.flush(key, &io);
                     self.pump();
                 }
-                readable = io.stream.readable(), if !held => {
+                readable = io.stream.readable(), if !held && !io.rests() => {
                     io.over.set(readable.is_err());
                     self.read(key, &io);
                 }
@@ -282,7 +312,18 @@ impl Server {
                 self.pump();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => io.over.set(true),
+            Err(error) if io.bears(&error) => {}
+            Err(error) => {
+                self.count_broken(&error);
+                io.over.set(true);
+            }
+        }
+    }
+
+    /// An end that the other side made is none of ours.
+    fn count_broken(&self, error: &io::Error) {
+        if trouble(error) != Trouble::Gone {
+            self.counters.broken.increment();
         }
     }
 
@@ -319,6 +360,9 @@ impl Server {
     }
 
     fn flush(&self, key: LinkKey, io: &LinkIo) {
+        if io.rests() {
+            return;
+        }
         let mut router = self.router.borrow_mut();
         loop {
             if io.deaf.get() {
@@ -332,7 +376,10 @@ impl Server {
                 break;
             }
             match io.stream.try_write_vectored(&slices[..count]) {
-                Ok(written) => router.written(key, written, self.now()),
+                Ok(written) => {
+                    io.failures.set(0);
+                    router.written(key, written, self.now());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !io.busy.replace(true) => {
                     io.stream.set_buffers(BUSY_BUFFERS);
                 }
@@ -342,7 +389,11 @@ impl Server {
                     }
                     return;
                 }
-                Err(_) => io.deaf.set(true),
+                Err(error) if io.bears(&error) => return,
+                Err(error) => {
+                    self.count_broken(&error);
+                    io.deafen(&error);
+                }
             }
         }
         if router.link(key).closing {
@@ -563,6 +614,45 @@ fn registration(entry: &Entry) -> Registration {
 fn entry(node: Registration, process: Option<Process>) -> Entry {
     let Registration { identity, session, info: NodeInfo { id, pid, uid, since, .. } } = node;
     Entry { id, identity, session, pid, process, uid, since }
+}
+
+impl LinkIo {
+    /// Whether nothing is tried before the alarm.
+    fn rests(&self) -> bool {
+        self.alarm.get().is_some() && !self.deaf.get()
+    }
+
+    /// Whether a call that failed is made again, after a pause.
+    fn bears(&self, error: &io::Error) -> bool {
+        self.failures.set(self.failures.get() + 1);
+        let again = trouble(error) == Trouble::Passing && self.failures.get() <= MOST_TRIES;
+        if again {
+            self.alarm_in(PAUSE);
+        }
+        again
+    }
+
+    /// Nothing more can be written. The other side is told so, if it is there, and what it said before is read; where
+    /// nothing proves that it will end, the link does so by itself.
+    fn deafen(&self, error: &io::Error) {
+        self.deaf.set(true);
+        self.stream.shutdown_write();
+        if trouble(error) != Trouble::Gone {
+            self.alarm_in(LINGER);
+        }
+    }
+
+    fn alarm_in(&self, pause: Duration) {
+        self.alarm.set(Some(tokio::time::Instant::now() + pause));
+        self.wake.notify_one();
+    }
+}
+
+async fn until(alarm: Option<tokio::time::Instant>) {
+    match alarm {
+        Some(alarm) => tokio::time::sleep_until(alarm).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Lets the other side read what was written last: closing at once could reset the connection before it does.

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep_until;
 
 use super::link::Link;
-use crate::transport::{Connecting, Stream, finish};
+use crate::transport::{Connecting, MOST_TRIES, PAUSE, Stream, Trouble, finish, trouble};
 
 /// Bytes each queue may hold: a few reads, so that neither thread waits for the other.
 const QUEUE: usize = 4 * 1024 * 1024;
@@ -224,6 +224,8 @@ async fn open(connecting: Connecting) -> io::Result<Stream> {
 async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     let mut patience = None;
+    // Until when neither is tried, because of an error that passes; and how many of these there were in a row.
+    let (mut rests, mut failures) = (None, 0);
     loop {
         let (reads, writes, buffers, closed) = {
             let mut state = pipe.lock();
@@ -236,24 +238,51 @@ async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
             patience.get_or_insert_with(|| Instant::now() + LAST_WORDS);
         }
         buffers.into_iter().for_each(|bytes| stream.set_buffers(bytes));
+        let (reads, writes) = (reads && rests.is_none(), writes && rests.is_none());
         tokio::select! {
             biased;
             writable = stream.writable(), if writes => {
-                if writable.and_then(|()| write_some(stream, pipe, wake)).is_err() {
-                    // The other side reads no more, but may have said why: reading finds the end, or the reason.
-                    discard_outward(pipe);
+                match writable.and_then(|()| write_some(stream, pipe, wake)) {
+                    Ok(()) => failures = 0,
+                    Err(error) if bears(&error, &mut failures) => rests = Some(Instant::now() + PAUSE),
+                    Err(error) => return read_rest(stream, pipe, wake, &mut buffer).and(Err(error)),
                 }
             }
             readable = stream.readable(), if reads => {
                 readable?;
-                if !read_some(stream, pipe, wake, &mut buffer)? {
-                    return Ok(());
+                match read_some(stream, pipe, wake, &mut buffer) {
+                    Ok(Heard::End) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if bears(&error, &mut failures) => rests = Some(Instant::now() + PAUSE),
+                    Err(error) => return Err(error),
                 }
             }
+            () = sleep_until(rests.unwrap_or_else(Instant::now).into()), if rests.is_some() => rests = None,
             () = sleep_until(patience.unwrap_or_else(Instant::now).into()), if closed => return Ok(()),
             () = pipe.task.notified() => {}
         }
     }
+}
+
+/// Whether a call that failed is made again.
+fn bears(error: &io::Error, failures: &mut u32) -> bool {
+    *failures += 1;
+    trouble(error) == Trouble::Passing && *failures <= MOST_TRIES
+}
+
+/// Nothing more can be written. What the other side had said before, perhaps why, is read; then the link is over.
+fn read_rest(stream: &Stream, pipe: &Pipe, wake: &Wake, buffer: &mut BytesMut) -> io::Result<()> {
+    discard_outward(pipe);
+    while read_some(stream, pipe, wake, buffer)? == Heard::Something {}
+    Ok(())
+}
+
+/// What a read found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Something,
+    Nothing,
+    End,
 }
 
 fn discard_outward(pipe: &Pipe) {
@@ -289,11 +318,10 @@ fn write_some(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the other side may send more.
-fn read_some(stream: &Stream, pipe: &Pipe, wake: &Wake, buffer: &mut BytesMut) -> io::Result<bool> {
+fn read_some(stream: &Stream, pipe: &Pipe, wake: &Wake, buffer: &mut BytesMut) -> io::Result<Heard> {
     buffer.reserve(READ_LEN);
     match stream.try_read_buf(buffer) {
-        Ok(0) => Ok(false),
+        Ok(0) => Ok(Heard::End),
         Ok(count) => {
             // A copy of what came: the buffer's spare capacity must not be kept by a few bytes.
             let bytes = if count >= READ_LEN / 2 {
@@ -306,15 +334,15 @@ fn read_some(stream: &Stream, pipe: &Pipe, wake: &Wake, buffer: &mut BytesMut) -
             let mut state = pipe.lock();
             if state.closed {
                 // Nobody wants what still comes.
-                return Ok(true);
+                return Ok(Heard::Something);
             }
             state.inward_len += bytes.len();
             state.inward.push_back(bytes);
             drop(state);
             wake();
-            Ok(true)
+            Ok(Heard::Something)
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Heard::Nothing),
         Err(error) => Err(error),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 use socket2::{MaybeUninitSlice, Socket};
 
 use super::link::Link;
-use crate::transport::{Connecting, finish, wait_writable};
+use crate::transport::{Connecting, PAUSE, Trouble, finish, trouble, wait_writable};
 
 /// `UV_POLL` of `uv_handle_type`, `UV_READABLE` and `UV_WRITABLE` of `uv_poll_event`: fixed since libuv 1.0.
 const UV_POLL: c_int = 8;
@@ -261,6 +261,9 @@ impl Link for LoopLink {
         loop {
             match self.write(slices) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_writable(&self.socket, deadline)?,
+                Err(error) if trouble(&error) == Trouble::Passing && Instant::now() < deadline => {
+                    std::thread::sleep(PAUSE);
+                }
                 result => return result,
             }
         }

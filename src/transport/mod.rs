@@ -17,6 +17,7 @@ mod socket_file;
 mod socket_name;
 mod stream;
 mod tcp;
+mod trouble;
 mod unix;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use process::{Ending, Process, pid_namespace};
 pub use roster::{Entry, RosterFile};
 pub use socket_file::SocketFile;
 pub use stream::Stream;
+pub use trouble::{MOST_TRIES, PAUSE, Trouble, is_of_one_connection, trouble};
 
 use crate::address::Address;
 use crate::error::{Error, Result};
