@@ -685,9 +685,10 @@ export class Node<C = any, Id = ContractIds<C>> extends TypedEmitter<NodeEvents>
   leave(how?: boolean | LeaveOptions): Promise<void>;
 
   /**
-   * Nothing that others send is emitted until `resume()`; replies still come. What comes meanwhile is put aside, and beyond
-   * a quarter of `maxPending` its senders wait. `events.on(node, event, { highWaterMark, lowWaterMark })` calls both; when
-   * its loop is left, the node flows.
+   * Nothing that others send is emitted until `resume()`; replies still come. What comes meanwhile is put aside, and
+   * acknowledged when it is emitted: each sender waits when 4 MiB of what it sent are put aside, and learns it if the node
+   * ends before. `events.on(node, event, { highWaterMark, lowWaterMark })` calls both; when its loop is left, the node
+   * flows.
    */
   pause(): this;
   /**

@@ -108,6 +108,7 @@ test('an iterator goes on being paused when another is left', LIMIT, async (t) =
     await others.return();
     await bob.request('ann:barrier');
     await nextTurn();
+    assert.ok(ann.pending > 0, 'most is put aside');
     let expected = 0;
     for await (const [n] of lines) {
       assert.equal(n, expected);

@@ -44,10 +44,11 @@ class Inbound {
   /** What is being delivered, if it was put aside. */
   #late = null;
   /** What came while the program had paused. */
-  #aside = new Aside(
-    (message) => this.#outside.runInAsyncScope(this.#deliverLate, this, message),
-    () => this.#notices.asideEmitted(),
-  );
+  #aside = new Aside({
+    activate: (active) => this.#native.pause(active),
+    deliver: (message) => this.#outside.runInAsyncScope(this.#deliverLate, this, message),
+    turned: () => this.#messenger.scheduleFlush(),
+  });
   /** The asynchronous context in which messages come: that of no caller, and so not of whoever resumes. */
   #outside = null;
   /** Who is on the bus, while anybody listens for it. */
@@ -59,7 +60,7 @@ class Inbound {
     this.#notices = notices;
   }
 
-  /** `functions`: those of the native side. `handlers` and `contexts`: of the node. */
+  /** `native` is the native side, `functions` its fast ones. `handlers` and `contexts`: of the node. */
   connect(calls, messenger, functions, native, { handlers, contexts }) {
     this.#calls = calls;
     this.#messenger = messenger;
@@ -116,11 +117,6 @@ class Inbound {
     this.#aside.resume();
   }
 
-  /** Bytes that were put aside, roughly. */
-  get asideBytes() {
-    return this.#aside.bytes;
-  }
-
   /** What was put aside is not emitted any more. */
   end() {
     this.#aside.end();
@@ -129,7 +125,8 @@ class Inbound {
   /** Delivers something under the names that its slots stood for when it came. */
   #deliverLate(message) {
     const { from, event, asker, head, correlation, body } = message;
-    if ((head & 3) === DISPATCH.NOTICE) return this.#notice(head >> 3, correlation, body);
+    if ((head & 3) === DISPATCH.NOTICE) return this.#noticeLate(head >> 3, correlation, body);
+    this.#functions.taken();
     const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
     const [fromNow, eventNow] = [this.#names[fromSlot], this.#names[eventSlot]];
     const askerNow = this.#askers[fromSlot];
@@ -154,7 +151,6 @@ class Inbound {
     const timeLeft = correlation === 0 ? -1 : this.#native.timeLeft;
     const until = timeLeft < 0 ? Infinity : now() + timeLeft;
     this.#aside.add({ from, event, asker, until, head, correlation, body });
-    this.#notices.putAside();
   }
 
   /** Milliseconds that whoever sent what is being delivered goes on waiting; -1: for ever, or not at all. */
@@ -278,8 +274,7 @@ class Inbound {
       case NOTICE.PEER: return this.#name(correlation, body.slice(SESSION), body);
       case NOTICE.CANCELLED:
       case NOTICE.DEPARTED:
-        // The question itself may have been put aside.
-        if (this.#aside.active && this.#late === null) this.#aside.add({ head: headOf(notice), correlation, body });
+        this.#noticeAgainLate(notice, correlation, body);
         return this.#askerGone(notice, correlation, body);
       case NOTICE.FAILED:
         this.#calls.settle(correlation, errorOf(body), null);
@@ -290,12 +285,27 @@ class Inbound {
         break;
       }
       case NOTICE.ONLINE:
+        this.#noticeAgainLate(notice, correlation, body);
         return this.#welcomed(...JSON.parse(body));
       case NOTICE.REJECTED: return this.#notices.rejected(errorOf(body));
       case NOTICE.LOST: return this.#notices.lost(errorOf(body));
       case NOTICE.DRAIN: return this.#notices.drain();
       case NOTICE.LEFT: return this.#notices.left();
       case NOTICE.ENDED: return this.#notices.ended(lastWords(correlation, body));
+    }
+  }
+
+  /** Of a question that is put aside, its end is heeded once more when the question has been delivered. */
+  #noticeAgainLate(notice, correlation, body) {
+    if (this.#aside.active) this.#aside.add({ head: headOf(notice), correlation, body });
+  }
+
+  #noticeLate(notice, correlation, body) {
+    try {
+      if (notice === NOTICE.ONLINE) this.#askersLost(JSON.parse(body)[1] === 'true');
+      else this.#askerGone(notice, correlation, body);
+    } catch (error) {
+      rethrow(error);
     }
   }
 

@@ -47,8 +47,6 @@ class Node extends EventEmitter {
   #contexts = new Contexts();
   #flow = new Flow(this, (paused) => (paused ? this.#inbound.pause() : this.#inbound.resume()));
   #state = 'connecting'; // then 'online' and 'offline' in turn, at last 'leaving' and 'closed'
-  /** Whether what comes is not acknowledged, because too much is put aside. */
-  #holdsBack = false;
   #leaving;
   /** Whether the program has given up what was not delivered. */
   #forced = false;
@@ -194,8 +192,8 @@ class Node extends EventEmitter {
   }
 
   /**
-   * Nothing that others send is emitted until resume(). Beyond a quarter of maxPending it is not acknowledged either, so
-   * that its senders wait. events.on(node, event, { highWaterMark, lowWaterMark }) calls both.
+   * Nothing that others send is emitted until resume(), and nothing is acknowledged before it is emitted: so its senders
+   * wait, or learn that it never was. events.on(node, event, { highWaterMark, lowWaterMark }) calls both.
    */
   pause() {
     this.#flow.pause();
@@ -205,12 +203,6 @@ class Node extends EventEmitter {
   resume() {
     this.#flow.resume();
     return this;
-  }
-
-  #holdBack(holds) {
-    this.#holdsBack = holds;
-    this.#native.pause(holds);
-    if (!holds) this.#messenger.scheduleFlush();
   }
 
   ref() {
@@ -386,12 +378,6 @@ class Node extends EventEmitter {
       ended: (values) => {
         this.#close(closedError('the bus was closed'), true);
         tell(this, 'close', ...values);
-      },
-      putAside: () => {
-        if (!this.#holdsBack && this.#inbound.asideBytes > this.#options.maxPending / 4) this.#holdBack(true);
-      },
-      asideEmitted: () => {
-        if (this.#holdsBack && this.#inbound.asideBytes <= this.#options.maxPending / 8) this.#holdBack(false);
       },
       undeliverable: (detail) => this.#lost(detail),
     };

@@ -375,6 +375,9 @@ impl Core {
         let plain = self.client.borrow_mut().plain_delivery(frame);
         if let Some(delivery) = plain {
             self.deliver_to(entered);
+            if self.client.borrow().is_paused() {
+                self.client.borrow_mut().note_delivery(delivery.from);
+            }
             self.time_left.set(delivery.time_left);
             entered.deliver_message(delivery);
             return Ok(());
@@ -384,6 +387,9 @@ impl Core {
             self.flush();
         }
         self.deliver_to(entered);
+        if let Some(Event::Delivery(delivery)) = &event {
+            self.client.borrow_mut().note_delivery(delivery.from);
+        }
         event.into_iter().for_each(|event| self.deliver(entered, event));
         Ok(())
     }

@@ -6,6 +6,7 @@
 //!   Returns twice the request's correlation (0 where there is none), plus 1 when the sender should wait for 'drain';
 //!   or minus the wire number of an error's code; or [`RETRY`] for a string that needs escapes.
 //! - `sendParts(head, target, extra, text, parts)`: the body is the parts, each padded to 8 bytes, then the text.
+//! - `taken()`: the first of the messages that were put aside is about to be emitted.
 //! - `flush()` writes what waits. `turn()` connects, reads, delivers and writes; 1 when something is to be
 //!   acknowledged by a later flush, which a reply may bring.
 #![allow(unsafe_code)]
@@ -32,7 +33,8 @@ const FORM_STRING: u32 = 2;
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&str, Callback); 4] = [("send", send), ("sendParts", send_parts), ("flush", flush), ("turn", turn)];
+const FUNCTIONS: [(&str, Callback); 5] =
+    [("send", send), ("sendParts", send_parts), ("taken", taken), ("flush", flush), ("turn", turn)];
 
 /// An object with the functions above, bound to `core` and keeping it.
 ///
@@ -93,6 +95,14 @@ unsafe extern "C" fn flush(env: sys::napi_env, info: sys::napi_callback_info) ->
     let (core, []) = unsafe { call::<0>(env, info) };
     guard(env, || {
         core.flush();
+        0
+    })
+}
+
+unsafe extern "C" fn taken(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let (core, []) = unsafe { call::<0>(env, info) };
+    guard(env, || {
+        core.client.borrow_mut().take();
         0
     })
 }

@@ -154,7 +154,8 @@ impl NativeNode {
         self.core.client.borrow_mut().refuse(target, correlation, code, &text);
     }
 
-    /// While paused, nothing that comes is acknowledged, so that its senders wait.
+    /// While paused, the program puts aside what it is given, and calls `taken` (see `binding/hot.rs`) for each before it
+    /// emits it.
     #[napi]
     pub fn pause(&self, paused: bool) {
         self.core.client.borrow_mut().pause(paused);

@@ -80,9 +80,9 @@ impl Router {
 
     /// Stops reading the sender while the receiver's queue is full.
     pub(super) fn hold_if_full(&mut self, sender: MemberKey, receiver: LinkKey) {
-        if self.links[receiver.0 as usize].is_clogged(self.limits.max_pending)
-            && let Some(sender) = self.members.get(sender.place as usize).and_then(|member| member.link)
-        {
+        let (state, most) = (&self.links[receiver.0 as usize], self.limits.max_pending);
+        let has_to_wait = state.is_clogged(most) || (state.has_put_aside(most) && !self.keeps(sender));
+        if has_to_wait && let Some(sender) = self.members.get(sender.place as usize).and_then(|member| member.link) {
             self.hold(sender, receiver);
         }
     }
@@ -113,15 +113,29 @@ impl Router {
     pub(super) fn let_go_if_room(&mut self, link: LinkKey) {
         let state = &mut self.links[link.0 as usize];
         state.progress = self.now;
-        if !state.holding.is_empty() && state.has_room(self.limits.max_pending) {
-            self.release_held(link);
+        let most = self.limits.max_pending;
+        if state.holding.is_empty() || !state.has_room(most) {
+            return;
         }
+        let put_aside = state.has_put_aside(most / 2);
+        self.release_held_if(link, |router, sender| {
+            // Whoever keeps nothing waits until enough of what was put aside is taken.
+            let keeps = router.links[sender.0 as usize].member.is_some_and(|member| router.keeps(member));
+            keeps || !put_aside
+        });
     }
 
     pub(super) fn release_held(&mut self, link: LinkKey) {
+        self.release_held_if(link, |_, _| true);
+    }
+
+    fn release_held_if(&mut self, link: LinkKey, mut is_free: impl FnMut(&Self, LinkKey) -> bool) {
         let held = std::mem::take(&mut self.links[link.0 as usize].holding);
-        self.full -= usize::from(!held.is_empty());
-        for sender in held {
+        let was_full = !held.is_empty();
+        let (free, held): (Vec<_>, Vec<_>) = held.into_iter().partition(|&sender| is_free(self, sender));
+        self.full -= usize::from(was_full && held.is_empty());
+        self.links[link.0 as usize].holding = held;
+        for sender in free {
             self.link(sender).held_by = None;
             self.resumed.push(sender);
         }

@@ -11,7 +11,7 @@ use super::router::{Limits, Router};
 use crate::node::client::{Client, Config};
 use crate::node::receiving::Event;
 use crate::outqueue::MAX_SLICES;
-use crate::wire::control::{Hello, Welcome, put_bare, put_interest, put_name, put_number};
+use crate::wire::control::{FrameRun, Hello, Welcome, put_bare, put_interest, put_name, put_number};
 use crate::wire::frame::{Head, encode_chunk_head, encode_preamble, flag, kind, large_head};
 use crate::wire::time_left::TimeLeft;
 
@@ -54,6 +54,8 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(|(listens, event)| written(|out| put_interest(listens, &event, out))),
         2 => (prop::sample::select(vec![kind::ACK, kind::PING, kind::PONG]), 0..6u64)
             .prop_map(|(kind, number)| written(|out| put_number(kind, number, out))),
+        2 => (prop::sample::select(vec![kind::DEFER, kind::TAKEN]), 0..6u64, prop_oneof![0..6u64, any::<u64>()])
+            .prop_map(|(kind, first, last)| written(|out| FrameRun { first, last }.encode(kind, out))),
         1 => Just(written(|out| put_bare(kind::LEAVE, out))),
         1 => (any::<u8>(), any::<u8>(), prop::collection::vec(any::<u8>(), 0..30)).prop_map(|(kind, flags, rest)| {
             [&(rest.len() as u32 + 2).to_le_bytes()[..], &[kind, flags], &rest].concat()

@@ -11,7 +11,8 @@ use super::membership::Newcomer;
 use super::router::Router;
 use crate::error::{Code, Result};
 use crate::wire::control::{
-    Gone, Hello, Watch, Welcome, check_id, decode_about, decode_event, decode_name, decode_number, put_bare, put_number,
+    FrameRun, Gone, Hello, Watch, Welcome, check_id, decode_about, decode_event, decode_name, decode_number, put_bare,
+    put_number,
 };
 use crate::wire::frame::{
     Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, flag, kind, malformed, utf8,
@@ -172,6 +173,8 @@ impl Router {
                 }
                 Ok(())
             }
+            kind::DEFER => self.handle_defer(link, FrameRun::decode(payload)?),
+            kind::TAKEN => self.handle_taken(link, FrameRun::decode(payload)?),
             kind::NAME => {
                 let (slot, name) = decode_name(payload)?;
                 let symbol = self.symbols.acquire(name);

@@ -7,6 +7,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use rustc_hash::{FxHashMap, FxHasher};
 
+use super::deferred::Deferred;
 use super::legacy::LegacyLink;
 use super::member::MemberKey;
 use super::relay::Relay;
@@ -108,6 +109,8 @@ pub struct Native {
     /// What they weigh.
     weight: u64,
     acknowledged: u64,
+    /// What came and was put aside.
+    pub deferred: Deferred,
     /// The last sender and event that were told, and their slots: most messages are like the one before.
     last_told: [Option<(NameKey, u16)>; 2],
     /// Large messages on their way up.
@@ -178,30 +181,44 @@ impl Link {
         self.out.len() > max_pending || self.unacknowledged() > MAX_UNACKNOWLEDGED
     }
 
+    /// Whether so much is put aside that those who keep nothing have to wait: whoever keeps what it says has a window.
+    pub fn has_put_aside(&self, max_pending: usize) -> bool {
+        let Wire::Native(native) = &self.wire else { return false };
+        native.deferred.weight() > max_pending as u64 || native.deferred.len() > MAX_UNACKNOWLEDGED
+    }
+
     /// Whether they may go on.
     pub fn has_room(&self, max_pending: usize) -> bool {
         self.out.len() <= max_pending / 2 && self.unacknowledged() <= MAX_UNACKNOWLEDGED / 2
     }
 
-    /// Frames that were sent and not acknowledged.
+    /// What is put aside of one sender.
+    pub fn put_aside_of(&self, sender: MemberKey) -> u64 {
+        match &self.wire {
+            Wire::Native(native) => native.deferred.weight_of(sender),
+            _ => 0,
+        }
+    }
+
+    /// Frames that were sent and neither acknowledged nor put aside.
     pub fn unacknowledged(&self) -> usize {
         match &self.wire {
-            Wire::Native(native) => native.in_flight.len(),
+            Wire::Native(native) => native.unacknowledged(),
             Wire::Legacy(legacy) => legacy.unwritten(),
             Wire::Undecided(_) => 0,
         }
     }
 
-    /// Frames that were acknowledged; on the original's wire, bytes that were written.
-    pub fn acknowledged(&self) -> u64 {
+    /// Grows with every frame that is acknowledged or taken; on the original's wire, with bytes that are written.
+    pub fn progressed(&self) -> u64 {
         match &self.wire {
-            Wire::Native(native) => native.acknowledged,
+            Wire::Native(native) => native.acknowledged + native.deferred.taken(),
             Wire::Legacy(legacy) => legacy.written(),
             Wire::Undecided(_) => 0,
         }
     }
 
-    /// Bytes of messages that were sent and not acknowledged, wherever they are.
+    /// Bytes of messages that were sent and neither acknowledged nor put aside, wherever they are.
     pub fn unacknowledged_bytes(&self) -> u64 {
         match &self.wire {
             Wire::Native(native) => native.weight,
@@ -317,10 +334,36 @@ impl Native {
         Ok(news)
     }
 
-    /// Takes what will never be acknowledged.
+    /// Frames that were acknowledged, or passed over by an ACK because they are put aside.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Frames after those.
+    pub fn unacknowledged(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Takes the frame at `index` behind those acknowledged out of what an ACK settles.
+    pub fn set_aside(&mut self, index: usize) -> InFlight {
+        let frame = std::mem::replace(&mut self.in_flight[index], InFlight::Unwatched);
+        self.weight -= frame.weight();
+        frame
+    }
+
+    /// Takes what will never be acknowledged or taken, in the order in which it was sent.
     pub fn abandon(&mut self) -> VecDeque<InFlight> {
         self.weight = 0;
-        std::mem::take(&mut self.in_flight)
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        let mut earlier = VecDeque::new();
+        for (number, frame) in self.deferred.abandon() {
+            match number.checked_sub(self.acknowledged + 1) {
+                Some(index) => in_flight[index as usize] = frame,
+                None => earlier.push_back(frame),
+            }
+        }
+        earlier.append(&mut in_flight);
+        earlier
     }
 
     /// Gives the names' references back.

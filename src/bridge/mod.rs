@@ -6,6 +6,7 @@ mod arrivals;
 mod collecting;
 pub mod command;
 pub mod counters;
+mod deferred;
 mod flow;
 mod grace;
 pub mod host;

@@ -17,7 +17,7 @@ use crate::wire::frame::kind;
 /// "From where you stopped", in a RESEND.
 const WHERE_IT_STOPPED: u64 = u64::MAX;
 
-/// No count of acknowledged frames.
+/// No count of frames.
 const NEVER: u64 = u64::MAX;
 
 /// What one receiver lacks, by sender.
@@ -39,7 +39,7 @@ struct Debt {
     promised: bool,
     /// The first number that is lacking.
     from: u64,
-    /// Frames that the receiver had acknowledged when the sender began to wait: before the next, it has no more room.
+    /// How far the receiver had come when the sender began to wait: before the next frame it has no more room.
     since: u64,
     /// The receiver's shares of broadcasts that did not reach it, by number.
     shares: BTreeMap<u64, Rc<Broadcast>>,
@@ -244,7 +244,7 @@ impl Router {
         }
         self.owe(sender, receiver, WHERE_IT_STOPPED, InFlight::Unwatched);
         let Member { link, owed, .. } = &mut self.members[receiver.place as usize];
-        let since = link.map_or(NEVER, |link| self.links[link.0 as usize].acknowledged());
+        let since = link.map_or(NEVER, |link| self.links[link.0 as usize].progressed());
         if let Some(debt) = owed.debts.get_mut(&sender) {
             (debt.asked, debt.promised, debt.since) = (false, true, since);
         }
@@ -302,10 +302,11 @@ impl Router {
     /// Asks those of them for whom there is room; returns whether others have to wait.
     fn ask_debtors_of(&mut self, receiver: MemberKey, link: LinkKey) -> bool {
         let link = &self.links[link.0 as usize];
-        let (acknowledged, idle) = (link.acknowledged(), link.unacknowledged() == 0);
+        let (progressed, idle, most) = (link.progressed(), link.unacknowledged() == 0, self.welcome.window / 2);
+        let has_room = |sender| link.put_aside_of(sender) <= most;
         let Member { owed, id, .. } = &mut self.members[receiver.place as usize];
         let unasked = owed.debts.iter_mut().filter(|(_, debt)| debt.blocked && !debt.asked);
-        let may_be_asked = unasked.filter(|(_, debt)| idle || debt.since != acknowledged);
+        let may_be_asked = unasked.filter(|(sender, debt)| has_room(**sender) && (idle || debt.since != progressed));
         let asked: Vec<(MemberKey, u64)> = may_be_asked
             .map(|(&sender, debt)| {
                 (debt.asked, debt.promised) = (true, true);

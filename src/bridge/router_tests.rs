@@ -3,6 +3,7 @@
 mod awaiting;
 mod bus;
 mod cancelling;
+mod deferring;
 mod ending;
 mod flow;
 mod forging;

@@ -9,6 +9,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::breaker::Breaker;
+use super::delivering::Released;
 use super::inbox::Inbox;
 use super::lane::Lane;
 use super::outbox::{Destination, Destinations, Outbox, Route};
@@ -16,6 +17,7 @@ use super::outgoing::Outgoing;
 use super::receiving::{Event, Name};
 use super::requests::Requests;
 use super::segments::Segments;
+use super::untaken::Untaken;
 use crate::error::Code;
 use crate::outqueue::{MAX_SLICES, OutQueue, Spares};
 use crate::pool::Pool;
@@ -124,8 +126,10 @@ pub struct Client {
     pub(super) acknowledged: u64,
     /// Bytes of others' memory that were read and not acknowledged.
     pub(super) fetched: u64,
-    /// Whether what comes is put aside by the program, and not acknowledged: those who send it wait.
-    pub(super) paused: bool,
+    /// What came and is not taken yet.
+    pub(super) untaken: Untaken,
+    /// Of the deliveries among `events`, in their order.
+    pub(super) released: VecDeque<Released>,
     pub(super) leaving: bool,
     /// Whether nothing is kept back.
     pub(super) hurries: bool,
@@ -182,7 +186,8 @@ impl Client {
             received: 0,
             acknowledged: 0,
             fetched: 0,
-            paused: false,
+            untaken: Untaken::default(),
+            released: VecDeque::new(),
             leaving: false,
             hurries: false,
             leave_sent: false,
@@ -227,7 +232,11 @@ impl Client {
 
     /// What happened besides what [`handle_frame`](Self::handle_frame) returned.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if matches!(event, Event::Delivery(_)) {
+            self.hand_out_released();
+        }
+        Some(event)
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.
@@ -251,6 +260,7 @@ impl Client {
         self.lane = None;
         // Nobody is to wait for what will not come.
         self.need_drain = false;
+        self.untaken = Untaken::default();
         let lost: Vec<u64> = self.outbox.unsettled().map(|(seq, _)| seq).collect();
         for seq in lost {
             self.lose(seq, Code::Closed);
@@ -260,7 +270,12 @@ impl Client {
     fn say_goodbye(&mut self) {
         match self.phase {
             Phase::Online | Phase::Leaving if !self.leave_sent => {
+                let all_written = self.segments.len() == 0;
                 self.segments.cut();
+                if all_written {
+                    // What was taken is, whatever becomes of the rest. Behind words that are cut it could not be understood.
+                    self.acknowledge();
+                }
                 put_bare(kind::LEAVE, self.segments.tail().1);
             }
             // The bridge may have told others of this node already.
@@ -310,10 +325,7 @@ impl Client {
         if self.phase == Phase::Closed {
             return self.segments.slices(slices);
         }
-        if self.acknowledgement_due() {
-            (self.acknowledged, self.fetched) = (self.received, 0);
-            put_ack(self.received, self.segments.tail().1);
-        }
+        self.acknowledge();
         while self.segments.len() < CHUNKS_BELOW && self.say_more() {}
         while self.segments.len() < CHUNKS_BELOW
             && let Some((stream, chunk)) = self.outgoing.next_chunk()
@@ -337,6 +349,14 @@ impl Client {
         self.segments.slices(slices)
     }
 
+    fn acknowledge(&mut self) {
+        if self.acknowledgement_due() {
+            self.untaken.encode(self.acknowledged, self.received, self.segments.tail().1);
+            (self.acknowledged, self.fetched) = (self.received, 0);
+            put_ack(self.received, self.segments.tail().1);
+        }
+    }
+
     /// `count` bytes of what [`transmit`](Self::transmit) returned were written.
     pub fn written(&mut self, count: usize) {
         if self.greeting.is_empty() {
@@ -356,23 +376,18 @@ impl Client {
 
     /// Whether the bridge is owed an acknowledgement, which the next [`transmit`](Self::transmit) adds.
     pub fn acknowledgement_due(&self) -> bool {
-        self.received != self.acknowledged && !self.paused
-    }
-
-    /// While paused, nothing is acknowledged.
-    pub fn pause(&mut self, paused: bool) {
-        self.paused = paused;
+        self.received != self.acknowledged || self.untaken.has_taken()
     }
 
     /// Whether so much is unacknowledged that the senders may be waiting for it.
     pub fn acknowledgement_urgent(&self) -> bool {
-        self.received - self.acknowledged >= URGENT && !self.paused
+        self.received - self.acknowledged >= URGENT
     }
 
     /// Whether so much of others' memory was read that they may be waiting to fill it again, even before the rest of a
     /// read is looked at.
     pub fn should_free_shared(&self) -> bool {
-        self.fetched >= URGENT_BYTES && !self.paused
+        self.fetched >= URGENT_BYTES
     }
 
     /// Bytes that are ready to be written.

@@ -30,6 +30,14 @@ pub struct Delivery<'a> {
     pub body: Payload<'a>,
 }
 
+/// A message that waited and is among the events: who said it, and the frames that brought it.
+#[derive(Debug)]
+pub struct Released {
+    sender: Option<Rc<Sender>>,
+    seq: u64,
+    pub frames: Vec<u64>,
+}
+
 impl<'a> Delivery<'a> {
     fn new(head: Head, body: Payload<'a>) -> Self {
         let correlation = if head.asks() { head.correlation } else { 0 };
@@ -71,6 +79,9 @@ impl Client {
             self.refuse_late(&head)?;
         }
         if head.is_large() || news != News::New {
+            if let Some(sender) = self.sender_of(&head)?.filter(|_| news == News::Old && !head.is_large()).cloned() {
+                self.came_again(&sender, head.seq);
+            }
             return Ok(None);
         }
         let mut body = Payload::Borrowed(body);
@@ -81,7 +92,8 @@ impl Client {
         if let Some(sender) = self.sender_of(&head)? {
             if !self.inbox.is_empty() && self.inbox.holds(sender) {
                 let names = self.names_of(&head)?;
-                let released = self.inbox.wait(head, names, body);
+                let released = self.inbox.wait(head, names, body, self.received);
+                self.defer_what_waits();
                 return released.into_iter().try_for_each(|held| self.release(held)).map(|()| None);
             }
             sender.said(head.seq);
@@ -147,11 +159,11 @@ impl Client {
         if total > self.config.max_message {
             return Err(malformed("a message larger than this node said it takes"));
         }
+        let names = self.names_of(&head)?;
         if news != News::New {
-            self.inbox.ignore(stream, total);
+            self.inbox.ignore(stream, total, names.0.sender.map(|sender| (sender, head.seq)));
             return Ok(());
         }
-        let names = self.names_of(&head)?;
         self.inbox.open(head, names, stream, total)
     }
 
@@ -223,8 +235,13 @@ impl Client {
             self.refuse_unfinished(&held);
             return Ok(());
         }
-        let Held { head, from, event, body, .. } = held;
+        let Held { head, from, event, body, frames, .. } = held;
         from.sender.iter().for_each(|sender| sender.said(head.seq));
+        if matches!(head.kind, kind::MESSAGE | kind::BROADCAST) {
+            self.released.push_back(Released { sender: from.sender.clone(), seq: head.seq, frames });
+        } else {
+            self.undefer(&frames);
+        }
         let (encoding, body) = (head.encoding(), Payload::Owned(body));
         let event = match head.kind {
             kind::REPLY => self.replied(&from.text, head.correlation, encoding, body),
@@ -245,6 +262,61 @@ impl Client {
         };
         self.events.extend(event);
         Ok(())
+    }
+
+    /// A delivery that came by no [`poll_event`](Self::poll_event) is about to be given to the program, with this slot of
+    /// its sender. If the program puts it aside, it is not acknowledged until it is taken.
+    pub fn note_delivery(&mut self, from: u16) {
+        if !self.untaken.is_paused() {
+            return;
+        }
+        let sender = self.names.get(from).ok().and_then(|name| name.sender.clone());
+        let seq = sender.as_ref().map_or(0, |sender| sender.last());
+        let frames = if sender.is_some() { &[self.received][..] } else { &[] };
+        self.untaken.put(sender, seq, frames);
+    }
+
+    /// The same with one that waited.
+    pub(super) fn hand_out_released(&mut self) {
+        let Some(Released { sender, seq, frames }) = self.released.pop_front() else { return };
+        if self.untaken.is_paused() {
+            self.untaken.put(sender, seq, &frames);
+        } else {
+            self.undefer(&frames);
+        }
+    }
+
+    fn undefer(&mut self, frames: &[u64]) {
+        frames.iter().for_each(|&frame| self.untaken.undefer(frame, self.acknowledged));
+    }
+
+    /// The frame that has just come made something whole, or wait, in the inbox.
+    pub(super) fn defer_what_waits(&mut self) {
+        if self.inbox.has_noted() {
+            self.untaken.defer(self.received);
+        }
+    }
+
+    /// The frame that has just come ends message `seq` of `sender`, which had come before and may not be taken yet.
+    pub(super) fn came_again(&mut self, sender: &Rc<Sender>, seq: u64) {
+        self.inbox.came_again(sender, seq, self.received);
+        self.defer_what_waits();
+        self.untaken.came_again(sender, seq, self.received);
+    }
+
+    /// From now on the program puts aside what it is given, until it has taken all of that; or it does not any more.
+    pub fn pause(&mut self, paused: bool) {
+        self.untaken.pause(paused);
+    }
+
+    /// Whether it puts aside what it is given.
+    pub fn is_paused(&self) -> bool {
+        self.untaken.is_paused()
+    }
+
+    /// The program takes the first of what it has put aside.
+    pub fn take(&mut self) {
+        self.untaken.take(self.acknowledged);
     }
 
     pub(super) fn names_of(&self, head: &Head) -> Result<(Name, Name)> {

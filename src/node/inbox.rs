@@ -18,6 +18,8 @@ pub struct Held {
     pub from: Name,
     pub event: Name,
     pub body: Lease,
+    /// The frames that brought it, by number: the last one of each time it was said on this link.
+    pub frames: Vec<u64>,
     stream: u32,
     left: u64,
     total: u64,
@@ -40,9 +42,25 @@ pub struct Inbox {
     /// Bytes that wait behind unfinished messages.
     waiting: usize,
     most_waiting: usize,
-    /// Streams of which nothing is wanted, and the bytes that may still come of them.
-    ignored: HashMap<u32, u64>,
+    /// Streams of which nothing is wanted.
+    ignored: HashMap<u32, Ignored>,
+    /// A message that came before, and has just come again.
+    passed_over: Option<Said>,
+    /// Whether the last frame is among those of a message in here.
+    noted: bool,
     begun: Begun,
+}
+
+/// Who said something, and its number.
+type Said = (Rc<Sender>, u64);
+
+/// A stream of which nothing is wanted.
+#[derive(Debug)]
+struct Ignored {
+    /// Bytes that may still come of it.
+    left: u64,
+    /// What comes by it again.
+    said: Option<Said>,
 }
 
 /// Messages that had begun to come and are not waited for any longer: the latest 1024. Should one be said again, it is
@@ -80,7 +98,7 @@ impl Inbox {
     /// An empty one, whose bodies come from `pool`, and in which at most so many bytes wait.
     pub fn new(pool: Pool, most_waiting: usize) -> Self {
         let (queues, streams, ignored, begun) = Default::default();
-        Self { pool, queues, streams, waiting: 0, most_waiting, ignored, begun }
+        Self { pool, queues, streams, waiting: 0, most_waiting, ignored, passed_over: None, noted: false, begun }
     }
 
     /// The link is gone: what was not whole will be said again, or its sender be called gone. Whoever keeps nothing says
@@ -88,7 +106,10 @@ impl Inbox {
     pub fn link_lost(&mut self) -> Vec<Held> {
         self.streams.clear();
         self.ignored.clear();
-        self.queues.values_mut().flat_map(|queue| &mut queue.messages).for_each(Held::lose);
+        for held in self.queues.values_mut().flat_map(|queue| &mut queue.messages) {
+            held.frames.clear();
+            held.lose();
+        }
         self.gone(|sender| sender.session == 0)
     }
 
@@ -139,11 +160,14 @@ impl Inbox {
         }
         let sender = from.sender.clone().unwrap_or_else(|| Sender::new(from.text.clone(), 0));
         let body = self.pool.lease(0);
-        let held = Held { head, from, event, body, stream, left: total, total, lost: false };
+        let held = Held { head, from, event, body, frames: Vec::new(), stream, left: total, total, lost: false };
         let key = Rc::as_ptr(&sender);
         let queue = self.queues.entry(key).or_insert_with(|| Queue { sender, messages: VecDeque::new() });
         match queue.place(held.head.seq) {
-            Ok(at) if !queue.messages[at].lost => self.ignore(stream, total),
+            Ok(at) if !queue.messages[at].lost => {
+                let said = (queue.sender.clone(), queue.messages[at].head.seq);
+                self.ignore(stream, total, Some(said));
+            }
             Ok(at) => {
                 queue.messages[at] = held;
                 self.streams.insert(stream, key);
@@ -156,19 +180,49 @@ impl Inbox {
         Ok(())
     }
 
-    /// Nothing is wanted of a large message: it has come already.
-    pub fn ignore(&mut self, stream: u32, total: u64) {
-        self.ignored.insert(stream, total);
+    /// Nothing is wanted of a large message: it has come already, as what was `said`.
+    pub fn ignore(&mut self, stream: u32, total: u64, said: Option<Said>) {
+        self.ignored.insert(stream, Ignored { left: total, said });
     }
 
-    /// A message that waits behind a large one; returns what has become deliverable, because too much waits.
-    pub fn wait(&mut self, head: Head, (from, event): (Name, Name), body: Payload<'_>) -> Vec<Held> {
+    /// What has just come by a stream of which nothing was wanted.
+    pub fn passed_over(&mut self) -> Option<Said> {
+        self.passed_over.take()
+    }
+
+    /// Whether the last frame is among those of a message that is in here, or has just been released.
+    pub fn has_noted(&mut self) -> bool {
+        std::mem::take(&mut self.noted)
+    }
+
+    /// Frame number `frame` brings message `seq` of `sender` again, which may wait here.
+    pub fn came_again(&mut self, sender: &Rc<Sender>, seq: u64, frame: u64) {
+        let Some(queue) = self.queues.get_mut(&Rc::as_ptr(sender)).filter(|queue| queue.sender.session != 0) else {
+            return;
+        };
+        if let Ok(at) = queue.place(seq)
+            && queue.messages[at].left == 0
+        {
+            queue.messages[at].frames.push(frame);
+            self.noted = true;
+        }
+    }
+
+    /// A message that waits behind a large one, brought by frame number `frame`; returns what has become deliverable,
+    /// because too much waits.
+    pub fn wait(&mut self, head: Head, (from, event): (Name, Name), body: Payload<'_>, frame: u64) -> Vec<Held> {
         let Some(key) = from.sender.as_ref().map(Rc::as_ptr) else { return Vec::new() };
         let Some(queue) = self.queues.get_mut(&key) else { return Vec::new() };
         let place = queue.place(head.seq);
-        if place.is_ok_and(|at| !queue.messages[at].lost) {
+        if let Some(at) = place.ok().filter(|&at| !queue.messages[at].lost) {
+            // If it is still coming, this frame is nobody's: it is acknowledged at once.
+            if queue.messages[at].left == 0 {
+                queue.messages[at].frames.push(frame);
+                self.noted = true;
+            }
             return Vec::new();
         }
+        self.noted = true;
         let body = match body {
             Payload::Owned(body) => body,
             Payload::Borrowed(bytes) => {
@@ -177,7 +231,7 @@ impl Inbox {
                 copy
             }
         };
-        let held = Held { head, from, event, body, stream: 0, left: 0, total: 0, lost: false };
+        let held = Held { head, from, event, body, frames: vec![frame], stream: 0, left: 0, total: 0, lost: false };
         self.waiting += held.weight();
         match place {
             // It had begun to come in chunks, and now comes at once.
@@ -199,8 +253,8 @@ impl Inbox {
         Some((held.body.bytes_mut(), left))
     }
 
-    /// `count` bytes were read into it; returns what has become deliverable.
-    pub fn filled(&mut self, stream: u32, count: usize) -> Vec<Held> {
+    /// `count` bytes of frame number `frame` were read into it; returns what has become deliverable.
+    pub fn filled(&mut self, stream: u32, count: usize, frame: u64) -> Vec<Held> {
         let Some(&key) = self.streams.get(&stream) else { return Vec::new() };
         let Some(held) = self.queues.get_mut(&key).and_then(|queue| queue.coming_by(stream)) else {
             return Vec::new();
@@ -209,17 +263,20 @@ impl Inbox {
         if held.left > 0 {
             return Vec::new();
         }
+        held.frames.push(frame);
+        self.noted = true;
         self.waiting += held.weight();
         self.streams.remove(&stream);
         self.release(key)
     }
 
-    /// More of a large message; returns what has become deliverable.
-    pub fn chunk(&mut self, stream: u32, bytes: &[u8], end: Option<End>) -> Result<Vec<Held>> {
-        if let Some(left) = self.ignored.get_mut(&stream) {
+    /// More of a large message, by frame number `frame`; returns what has become deliverable.
+    pub fn chunk(&mut self, stream: u32, bytes: &[u8], end: Option<End>, frame: u64) -> Result<Vec<Held>> {
+        if let Some(Ignored { left, .. }) = self.ignored.get_mut(&stream) {
             *left = left.saturating_sub(bytes.len() as u64);
             if *left == 0 || end.is_some() {
-                self.ignored.remove(&stream);
+                let whole = self.ignored.remove(&stream).filter(|_| end.is_none());
+                self.passed_over = whole.and_then(|ignored| ignored.said);
             }
             return Ok(Vec::new());
         }
@@ -238,6 +295,8 @@ impl Inbox {
                 if held.left > 0 {
                     return Ok(Vec::new());
                 }
+                held.frames.push(frame);
+                self.noted = true;
                 self.waiting += held.weight();
             }
         }
@@ -290,7 +349,7 @@ impl Inbox {
         lost.iter().for_each(|held| self.begun.note(&queue.sender, held.head.seq));
         for held in given_up.iter().filter(|held| !held.is_whole()) {
             self.streams.remove(&held.stream);
-            self.ignored.insert(held.stream, held.left);
+            self.ignored.insert(held.stream, Ignored { left: held.left, said: None });
         }
         self.waiting -= given_up.iter().map(Held::weight).sum::<usize>();
         given_up

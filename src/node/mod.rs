@@ -22,3 +22,4 @@ mod saying;
 mod segments;
 pub mod sending;
 mod sharing;
+mod untaken;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::client::{Client, Phase};
 use super::delivering::Delivery;
 use super::inbox::End;
-use super::outbox::State;
+use super::outbox::{Entry, State};
 use super::requests::Expired;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
@@ -124,7 +124,9 @@ impl Client {
     pub fn filled(&mut self, count: usize) -> Result<()> {
         let Some((stream, _)) = self.reader.open_chunk_left() else { return Ok(()) };
         self.received += u64::from(self.reader.skip(count));
-        self.inbox.filled(stream, count).into_iter().try_for_each(|held| self.release(held))
+        let released = self.inbox.filled(stream, count, self.received);
+        self.defer_what_waits();
+        released.into_iter().try_for_each(|held| self.release(held))
     }
 
     /// One frame; at most one event comes of it directly, others before it by [`poll_event`](Self::poll_event).
@@ -149,7 +151,11 @@ impl Client {
                     flags if flags & flag::ABORT != 0 => Some(End::Aborted),
                     _ => None,
                 };
-                let released = self.inbox.chunk(frame.stream, payload, end)?;
+                let released = self.inbox.chunk(frame.stream, payload, end, self.received)?;
+                self.defer_what_waits();
+                if let Some((sender, seq)) = self.inbox.passed_over() {
+                    self.came_again(&sender, seq);
+                }
                 released.into_iter().try_for_each(|held| self.release(held)).map(|()| None)
             }
             kind::NAME => {
@@ -302,10 +308,14 @@ impl Client {
 
     fn lose_all_to(&mut self, node: &str, last: u64, code: Code) {
         let Some(destination) = self.destinations.find(node).cloned() else { return };
-        self.take_back(&destination, 0, last, flag::ABORT);
-        let lost = self.outbox.unsettled().take_while(|(seq, _)| *seq <= last);
-        let lost = lost.filter(|(_, entry)| entry.kind != kind::BROADCAST && Rc::ptr_eq(&entry.route.to, &destination));
+        let unsettled = self.outbox.unsettled().take_while(|(seq, _)| *seq <= last);
+        // The question that is not said to be given up may have gone to whoever has the id by now.
+        let kept = |entry: &Entry| entry.kind == kind::CANCEL && entry.state == State::Waiting;
+        let lost = unsettled.filter(|(_, entry)| {
+            entry.kind != kind::BROADCAST && Rc::ptr_eq(&entry.route.to, &destination) && !kept(entry)
+        });
         let lost: Vec<u64> = lost.map(|(seq, _)| seq).collect();
+        self.take_back(&destination, 0, last, flag::ABORT);
         lost.into_iter().for_each(|seq| self.lose(seq, code));
         // Whoever has its id next gets the rest, or it is refused.
         if destination.kept_from.get().is_some() {

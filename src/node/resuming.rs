@@ -96,6 +96,8 @@ impl Client {
         self.breaker.link_lost();
         self.reader = FrameReader::default();
         self.names = IncomingNames::default();
+        self.untaken.link_lost();
+        self.released.iter_mut().for_each(|released| released.frames.clear());
         for held in self.inbox.link_lost() {
             // A refusal that cannot be read ends nothing.
             drop(self.release(held));
@@ -127,7 +129,10 @@ impl Client {
         let before = self.own.session;
         if before != welcome.epoch {
             self.own = Sender::new("".into(), welcome.epoch);
-            let released = self.inbox.gone(|sender| sender.id.is_empty() && sender.session != welcome.epoch);
+        }
+        if before != welcome.epoch || !welcome.kept {
+            // What the bridge had begun to say itself is not said again by another, nor to whom it had given up.
+            let released = self.inbox.gone(|sender| sender.id.is_empty());
             released.into_iter().try_for_each(|held| self.release(held))?;
         }
         if !welcome.kept {

@@ -1,6 +1,6 @@
 //! A node of the simulation that speaks our wire: a client, driven as the binding drives it, and a program.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::IoSlice;
 
 use super::body;
@@ -27,6 +27,37 @@ struct Owed {
     ask: usize,
 }
 
+/// What a program has put aside.
+#[derive(Debug)]
+enum PutAside {
+    /// Message `number` of `from` in that session, with so many bytes; and under which number an answer is wanted.
+    Message {
+        number: usize,
+        from: (String, u64),
+        event: String,
+        len: usize,
+        correlation: u32,
+    },
+    Presence {
+        event: String,
+        text: String,
+    },
+    /// Nobody waits for that answer any more: it is of no use to have been told before the question is taken.
+    Cancelled {
+        from: String,
+        session: u64,
+        correlation: u32,
+    },
+    Departed {
+        node: String,
+        session: u64,
+    },
+    /// There was another link; whether all was kept.
+    Online {
+        kept: bool,
+    },
+}
+
 /// The node.
 #[derive(Debug)]
 pub struct Native {
@@ -40,6 +71,8 @@ pub struct Native {
     /// Whoever asked before that many messages were said was told that this node is gone, and says no more of it: what
     /// waited here behind a large message comes all the same.
     given_up_before: usize,
+    /// What came while it had paused, in order.
+    aside: VecDeque<PutAside>,
     pub listens: BTreeSet<String>,
     presence: Presence,
     pub has_left: bool,
@@ -65,9 +98,9 @@ impl Native {
         let (session, secret) = (random.any() | 1, random.any());
         // Some keep little: behind a large message, too much waits soon.
         let max_pending = if random.chance(15) { 300_000 } else { 8 << 20 };
-        let (names, asks, owed, at_work, given_up_before, listens, presence, has_left) = Default::default();
+        let (names, asks, owed, at_work, given_up_before, aside, listens, presence, has_left) = Default::default();
         let life = ledger.begin(id, true);
-        let (id, pid) = (id.to_owned(), life as u32);
+        let (id, pid, now) = (id.to_owned(), life as u32, 0);
         let (namespace, max_message, replaces) = (1, MAX_MESSAGE, false);
         let config = Config { id, session, secret, pid, namespace, max_message, max_pending, replaces };
         let mut client = Client::new(config);
@@ -83,10 +116,11 @@ impl Native {
             owed,
             at_work,
             given_up_before,
+            aside,
             listens,
             presence,
             has_left,
-            now: 0,
+            now,
             picked_on: false,
             bulky,
             memory,
@@ -131,6 +165,9 @@ impl Native {
             let event = self.client.handle_frame(&frame).expect("the bridge speaks the protocol");
             self.drain_events(random, ledger);
             if let Some(event) = event {
+                if let Event::Delivery(delivery) = &event {
+                    self.client.note_delivery(delivery.from);
+                }
                 self.hear(event, random, ledger);
             }
         }
@@ -156,23 +193,27 @@ impl Native {
                     self.given_up_before = ledger.messages.len();
                 }
                 self.watch_askers(welcome.kept);
+                self.put_aside_if_paused(PutAside::Online { kept: welcome.kept });
             }
             Event::Cancelled { from, session, correlation, .. } => {
-                self.at_work.remove(&(from.to_string(), session, correlation));
+                let from = from.to_string();
+                self.at_work.remove(&(from.clone(), session, correlation));
+                self.put_aside_if_paused(PutAside::Cancelled { from, session, correlation });
             }
             Event::Departed { node, session } => {
-                self.at_work.retain(|(id, of, _), _| *id != *node || (session != 0 && session != *of));
+                self.asker_gone(&node, session);
+                self.put_aside_if_paused(PutAside::Departed { node: node.to_string(), session });
             }
             Event::Delivery(Delivery { from: 0, event, body, .. }) => {
                 let text = String::from_utf8(body.bytes().to_vec()).expect("JSON is UTF-8");
                 let event = self.names[&event].0.clone();
-                self.presence.heed(&event, &text, |joins, who| ledger.presence(self.life, joins, who));
+                self.put_aside_or_take(PutAside::Presence { event, text }, random, ledger);
             }
             Event::Delivery(Delivery { from, event, correlation, body, .. }) => {
-                let ((from, session), event) = (self.names[&from].clone(), self.names[&event].0.clone());
-                let (bytes, number) = (body.bytes(), body::read(body.bytes()));
-                ledger.delivered(self.life, number, Some(&from), &event, bytes.len());
-                self.consider(number, (from, session), correlation, random, ledger);
+                let (from, event, bytes) = (self.names[&from].clone(), self.names[&event].0.clone(), body.bytes());
+                let (number, len) = (body::read(bytes), bytes.len());
+                let came = PutAside::Message { number, from, event, len, correlation };
+                self.put_aside_or_take(came, random, ledger);
             }
             Event::Reply { correlation, body, .. } => self.replied(correlation, body.bytes(), ledger),
             Event::Failed { correlation, code, .. } => {
@@ -210,6 +251,59 @@ impl Native {
         }
     }
 
+    /// The question may have been put aside, too.
+    fn put_aside_if_paused(&mut self, came: PutAside) {
+        if self.client.is_paused() {
+            self.aside.push_back(came);
+        }
+    }
+
+    fn put_aside_or_take(&mut self, came: PutAside, random: &mut Random, ledger: &mut Ledger) {
+        if self.client.is_paused() { self.aside.push_back(came) } else { self.take(came, random, ledger) }
+    }
+
+    fn take(&mut self, came: PutAside, random: &mut Random, ledger: &mut Ledger) {
+        match came {
+            PutAside::Presence { event, text } => {
+                self.presence.heed(&event, &text, |joins, who| ledger.presence(self.life, joins, who));
+            }
+            PutAside::Message { number, from, event, len, correlation } => {
+                ledger.delivered(self.life, number, Some(&from.0), &event, len);
+                self.consider(number, from, correlation, random, ledger);
+            }
+            PutAside::Cancelled { from, session, correlation } => {
+                self.at_work.remove(&(from, session, correlation));
+            }
+            PutAside::Departed { node, session } => self.asker_gone(&node, session),
+            PutAside::Online { kept } => self.watch_askers(kept),
+        }
+    }
+
+    fn asker_gone(&mut self, node: &str, session: u64) {
+        self.at_work.retain(|(id, of, _), _| *id != *node || (session != 0 && session != *of));
+    }
+
+    /// Puts aside what comes from now on.
+    pub fn pause(&mut self) {
+        self.client.pause(true);
+    }
+
+    /// Takes at most `most` of what it has put aside; what comes next it takes at once if nothing is left. Returns
+    /// whether there was anything.
+    pub fn resume(&mut self, most: usize, random: &mut Random, ledger: &mut Ledger) -> bool {
+        let taken = self.aside.len().min(most);
+        for came in self.aside.drain(..taken).collect::<Vec<_>>() {
+            if matches!(came, PutAside::Message { .. } | PutAside::Presence { .. }) {
+                self.client.take();
+            }
+            self.take(came, random, ledger);
+        }
+        if self.aside.is_empty() {
+            self.client.pause(false);
+        }
+        taken > 0
+    }
+
     fn replied(&mut self, correlation: u32, body: &[u8], ledger: &mut Ledger) {
         let ask = self.asks.remove(&correlation).expect("only what was asked is answered");
         let question = ledger.asks[ask].message;
@@ -217,7 +311,9 @@ impl Native {
             return ledger.rostered(ask);
         }
         let number = body::read(body);
-        let from = Some(ledger.messages[question].to.clone()).filter(|to| !to.is_empty());
+        // A reply overtakes what has been put aside.
+        let in_order = self.aside.is_empty() && !ledger.messages[question].to.is_empty();
+        let from = in_order.then(|| ledger.messages[question].to.clone());
         ledger.replied(self.life, ask, number, (from.as_deref(), body.len()));
     }
 

@@ -223,6 +223,8 @@ impl World {
                         70..74 => native.send((kind::ROSTER, "", ""), Some(0), random, (ledger, self.now)),
                         74..78 => native.cancel(random, ledger),
                         78..88 => native.listen(EVENTS[random.below(EVENTS.len())], ledger),
+                        88..90 => native.pause(),
+                        90..93 => drop(native.resume(random.below(4), random, ledger)),
                         _ => {
                             native.answer_owed(random, ledger);
                         }
@@ -484,7 +486,7 @@ impl World {
         }
     }
 
-    /// Bytes move until none are left, and nobody owes an answer.
+    /// Bytes move until none are left, nobody has paused, and nobody owes an answer.
     fn settle(&mut self) {
         for _ in 0..20_000 {
             let mut busy = false;
@@ -517,7 +519,10 @@ impl World {
         let mut busy = false;
         for process in self.processes.iter_mut().filter(|process| process.cable.is_some()) {
             busy |= match &mut process.speaks {
-                Speaks::Native(native) => native.answer_owed(&mut self.random, &mut self.ledger),
+                Speaks::Native(native) => {
+                    let resumed = native.resume(usize::MAX, &mut self.random, &mut self.ledger);
+                    native.answer_owed(&mut self.random, &mut self.ledger) || resumed
+                }
                 Speaks::Legacy(legacy) => legacy.answer_owed(&mut self.random, &mut self.ledger),
             };
         }

@@ -272,6 +272,35 @@ impl Watch {
     }
 }
 
+/// A DEFER or a TAKEN: some of the frames that ACK counts, by their number on the connection, the first of which is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRun {
+    pub first: u64,
+    /// Inclusive.
+    pub last: u64,
+}
+
+impl FrameRun {
+    /// Appends the frame, of `kind` DEFER or TAKEN.
+    pub fn encode(&self, kind: u8, out: &mut Vec<u8>) {
+        encode_with(kind, 0, out, |out| {
+            for field in [self.first, self.last] {
+                out.extend_from_slice(&field.to_le_bytes());
+            }
+        });
+    }
+
+    /// Reads the payload.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields(payload);
+        let (first, last) = (fields.u64()?, fields.u64()?);
+        if first == 0 || last < first {
+            return Err(malformed("a run of frames that ends before it begins"));
+        }
+        Ok(Self { first, last })
+    }
+}
+
 /// Appends PEER: `slot` stands for the node `id` in its session from here on.
 pub fn put_peer(slot: u16, session: u64, id: &str, out: &mut Vec<u8>) {
     encode_with(kind::PEER, 0, out, |out| {

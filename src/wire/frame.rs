@@ -102,6 +102,10 @@ pub mod kind {
     pub const LEAVING: u8 = 0x1F;
     /// routed, up: tell me when this node is there, and listens.
     pub const AWAIT: u8 = 0x20;
+    /// up: these of the frames that came are put aside here; no ACK is about them.
+    pub const DEFER: u8 = 0x21;
+    /// up: these, which were put aside, have been taken.
+    pub const TAKEN: u8 = 0x22;
 }
 
 /// The bits of a frame's second byte.

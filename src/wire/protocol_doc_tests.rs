@@ -2,9 +2,9 @@
 //! constants. The tests in JavaScript play the same dumps against a bridge.
 
 use super::control::{
-    Gone, Hello, Settled, Watch, Welcome, close_encoding, decode_about, decode_event, decode_name, decode_number,
-    decode_peer, decode_reject, put_about, put_bare, put_close, put_interest, put_name, put_number, put_peer,
-    put_reject,
+    FrameRun, Gone, Hello, Settled, Watch, Welcome, close_encoding, decode_about, decode_event, decode_name,
+    decode_number, decode_peer, decode_reject, put_about, put_bare, put_close, put_interest, put_name, put_number,
+    put_peer, put_reject,
 };
 use super::frame::{
     CHUNK_HEAD_LEN, CHUNK_LEN, Encoding, Head, LENGTH_LEN, MAX_FRAME, MAX_ID, MAX_INLINE, MAX_NAME, MAX_SENTENCE,
@@ -16,7 +16,7 @@ use crate::error::Code;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
-const KINDS: [(u8, &str); 32] = [
+const KINDS: [(u8, &str); 34] = [
     (kind::HELLO, "HELLO"),
     (kind::WELCOME, "WELCOME"),
     (kind::REJECT, "REJECT"),
@@ -49,6 +49,8 @@ const KINDS: [(u8, &str); 32] = [
     (kind::CANCEL, "CANCEL"),
     (kind::LEAVING, "LEAVING"),
     (kind::AWAIT, "AWAIT"),
+    (kind::DEFER, "DEFER"),
+    (kind::TAKEN, "TAKEN"),
 ];
 
 const FLAGS: [(u8, &str); 6] = [
@@ -119,6 +121,7 @@ fn written_again(frame: &RawFrame<'_>, out: &mut Vec<u8>) {
             let (slot, session, id) = decode_peer(payload).unwrap();
             put_peer(slot, session, id, out);
         }
+        kind::DEFER | kind::TAKEN => FrameRun::decode(payload).unwrap().encode(frame.kind, out),
         kind::WATCH | kind::UNHEARD => Watch::decode(payload).unwrap().encode(frame.kind, out),
         kind::RESEND | kind::REPLAY | kind::SKIP => {
             let (seq, id) = decode_about(payload).unwrap();

@@ -12,6 +12,7 @@ use crate::bridge::member::Departure;
 use crate::bridge::router::{Limits, Router};
 use crate::error::Code;
 use crate::node::client::{Client, Config};
+use crate::node::receiving::Event as Told;
 use crate::outqueue::MAX_SLICES;
 use crate::wire::control::{Hello, decode_reject, put_interest, put_name};
 use crate::wire::frame::{
@@ -320,6 +321,9 @@ impl Bus {
             let mut frames = driven.client.frames(down.into()).expect("frames");
             while let Some(frame) = frames.next() {
                 let event = driven.client.handle_frame(&frame).expect("frames that a bridge may send");
+                if let Some(Told::Delivery(delivery)) = &event {
+                    driven.client.note_delivery(delivery.from);
+                }
                 told.extend(event.map(|event| format!("{event:?}")));
                 told.extend(std::iter::from_fn(|| driven.client.poll_event()).map(|event| format!("{event:?}")));
             }

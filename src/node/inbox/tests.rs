@@ -25,7 +25,7 @@ fn announcing_costs_no_memory() {
     let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
     for stream in 1..=1000 {
         inbox.open(head(u64::from(stream)), names(), stream, 1 << 36).unwrap();
-        assert!(inbox.chunk(stream, b"x", None).unwrap().is_empty());
+        assert!(inbox.chunk(stream, b"x", None, 1).unwrap().is_empty());
         assert!(inbox.body(stream).unwrap().0.capacity() <= FIRST_ROOM);
     }
 }
@@ -36,7 +36,7 @@ fn a_body_that_grows_is_whole() {
     let mut inbox = Inbox::new(Pool::new(1 << 30), usize::MAX);
     let bytes: Vec<u8> = (0..5_000_000u32).map(|n| n as u8).collect();
     inbox.open(head(1), names(), 7, bytes.len() as u64).unwrap();
-    let released: Vec<Held> = bytes.chunks(100_000).flat_map(|chunk| inbox.chunk(7, chunk, None).unwrap()).collect();
+    let released: Vec<Held> = bytes.chunks(100_000).flat_map(|chunk| inbox.chunk(7, chunk, None, 1).unwrap()).collect();
     assert_eq!(seqs(&released), [1]);
     assert_eq!(released[0].body.bytes(), &bytes[..]);
     assert_eq!(inbox.waiting, 0);
@@ -51,14 +51,14 @@ fn what_waits_for_an_endless_message_is_bounded_and_not_lost() {
     let mut sent = 1;
     while released.is_empty() {
         sent += 1;
-        released = inbox.wait(head(sent), names(), Payload::Borrowed(&[0; 1000]));
+        released = inbox.wait(head(sent), names(), Payload::Borrowed(&[0; 1000]), 1);
     }
     assert_eq!(seqs(&released), (1..=sent).collect::<Vec<_>>());
     let whole: Vec<bool> = released.iter().map(Held::is_whole).collect();
     assert!(!whole[0] && whole[1..].iter().all(|&whole| whole), "the first is to be told, the rest to be delivered");
     assert!(inbox.is_empty() && inbox.waiting == 0);
-    assert!(inbox.chunk(7, &[0; 1000], None).unwrap().is_empty(), "its late bytes harm nobody");
-    assert!(inbox.chunk(7, b"more", None).is_err(), "but it has ended with them");
+    assert!(inbox.chunk(7, &[0; 1000], None, 1).unwrap().is_empty(), "its late bytes harm nobody");
+    assert!(inbox.chunk(7, b"more", None, 1).is_err(), "but it has ended with them");
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn what_is_said_again_takes_its_place_before_what_waited() {
     let names = names();
     let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
     inbox.open(head(1), names(), 7, 4).unwrap();
-    inbox.chunk(7, b"ab", None).unwrap();
-    assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind")).is_empty());
-    assert!(inbox.chunk(7, b"", Some(End::Lost)).unwrap().is_empty(), "the rest goes on waiting");
-    assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind")).is_empty(), "once is enough");
+    inbox.chunk(7, b"ab", None, 1).unwrap();
+    assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 1).is_empty());
+    assert!(inbox.chunk(7, b"", Some(End::Lost), 1).unwrap().is_empty(), "the rest goes on waiting");
+    assert!(inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 1).is_empty(), "once is enough");
     inbox.open(head(1), names(), 9, 4).unwrap();
-    let released = inbox.chunk(9, b"abcd", None).unwrap();
+    let released = inbox.chunk(9, b"abcd", None, 1).unwrap();
     assert_eq!(seqs(&released), [1, 2]);
     assert_eq!(released[0].body.bytes(), b"abcd");
     assert!(inbox.is_empty() && inbox.waiting == 0);
@@ -82,10 +82,10 @@ fn what_had_begun_in_chunks_may_come_at_once() {
     let names = names();
     let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
     inbox.open(head(1), names(), 7, 4).unwrap();
-    assert!(inbox.wait(head(1), names(), Payload::Borrowed(b"abcd")).is_empty(), "it is coming");
-    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
-    inbox.chunk(7, b"", Some(End::Lost)).unwrap();
-    let released = inbox.wait(head(1), names(), Payload::Borrowed(b"abcd"));
+    assert!(inbox.wait(head(1), names(), Payload::Borrowed(b"abcd"), 1).is_empty(), "it is coming");
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 1);
+    inbox.chunk(7, b"", Some(End::Lost), 1).unwrap();
+    let released = inbox.wait(head(1), names(), Payload::Borrowed(b"abcd"), 1);
     assert_eq!(seqs(&released), [1, 2]);
     assert_eq!(released[0].body.bytes(), b"abcd");
     assert!(inbox.is_empty() && inbox.waiting == 0);
@@ -97,8 +97,8 @@ fn a_large_message_that_is_coming_already_is_not_begun_twice() {
     let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
     inbox.open(head(1), names(), 7, 4).unwrap();
     inbox.open(head(1), names(), 8, 4).unwrap();
-    assert!(inbox.chunk(8, b"abcd", None).unwrap().is_empty());
-    assert_eq!(seqs(&inbox.chunk(7, b"abcd", None).unwrap()), [1]);
+    assert!(inbox.chunk(8, b"abcd", None, 1).unwrap().is_empty());
+    assert_eq!(seqs(&inbox.chunk(7, b"abcd", None, 1).unwrap()), [1]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn nobody_waits_for_what_is_passed_over_when_all_is_said_again() {
     let sender = names().0.sender.unwrap();
     let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
     inbox.open(head(1), names(), 7, 4).unwrap();
-    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 1);
     assert!(inbox.link_lost().is_empty());
     assert!(inbox.pass(&sender, 1).is_empty(), "it may come");
     assert_eq!(seqs(&inbox.pass(&sender, 2)), [2]);
@@ -120,7 +120,7 @@ fn who_keeps_nothing_says_nothing_again() {
     let from = Name { sender: Some(Sender::new("old".into(), 0)), ..from };
     let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
     inbox.open(head(1), (from.clone(), event.clone()), 7, 4).unwrap();
-    inbox.wait(head(2), (from, event), Payload::Borrowed(b"behind"));
+    inbox.wait(head(2), (from, event), Payload::Borrowed(b"behind"), 1);
     assert_eq!(seqs(&inbox.link_lost()), [2]);
     assert!(inbox.is_empty());
 }
@@ -130,9 +130,54 @@ fn nobody_waits_for_what_a_sender_that_is_gone_had_begun() {
     let names = names();
     let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
     inbox.open(head(1), names(), 7, 4).unwrap();
-    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"));
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 1);
     assert!(inbox.link_lost().is_empty());
     assert_eq!(inbox.awaited().count(), 1);
     assert_eq!(seqs(&inbox.gone(|sender| &*sender.id == "ann")), [2]);
     assert!(inbox.is_empty());
+}
+
+#[test]
+fn each_frame_that_brings_a_message_is_noted_with_it() {
+    let (names, mut inbox) = (names(), Inbox::new(Pool::new(0), usize::MAX));
+    let sender = names().0.sender.unwrap();
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    inbox.chunk(7, b"ab", None, 2).unwrap();
+    assert!(!inbox.has_noted(), "it is not whole");
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 3);
+    assert!(inbox.has_noted());
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 4);
+    inbox.came_again(&sender, 1, 5);
+    inbox.came_again(&sender, 2, 6);
+    assert!(inbox.has_noted());
+    let released = inbox.chunk(7, b"cd", None, 8).unwrap();
+    assert!(inbox.has_noted());
+    let frames: Vec<_> = released.iter().map(|held| held.frames.clone()).collect();
+    assert_eq!(frames, [vec![8], vec![3, 4, 6]]);
+}
+
+#[test]
+fn a_large_message_that_comes_again_is_passed_over_when_it_is_whole() {
+    let (names, mut inbox) = (names(), Inbox::new(Pool::new(0), usize::MAX));
+    let sender = names().0.sender.unwrap();
+    inbox.ignore(3, 4, Some((sender.clone(), 9)));
+    inbox.chunk(3, b"ab", None, 1).unwrap();
+    assert!(inbox.passed_over().is_none());
+    inbox.chunk(3, b"cd", None, 2).unwrap();
+    assert!(inbox.passed_over().is_some_and(|(of, seq)| Rc::ptr_eq(&of, &sender) && seq == 9));
+    inbox.ignore(3, 4, Some((sender, 9)));
+    inbox.chunk(3, b"", Some(End::Aborted), 3).unwrap();
+    assert!(inbox.passed_over().is_none(), "nothing came of it");
+}
+
+#[test]
+fn what_waits_over_a_lost_link_was_brought_by_no_frame_of_the_next() {
+    let (names, mut inbox) = (names(), Inbox::new(Pool::new(0), usize::MAX));
+    inbox.open(head(1), names(), 7, 4).unwrap();
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 2);
+    inbox.link_lost();
+    inbox.wait(head(2), names(), Payload::Borrowed(b"behind"), 1);
+    inbox.open(head(1), names(), 8, 4).unwrap();
+    let released = inbox.chunk(8, b"abcd", None, 4).unwrap();
+    assert_eq!(released.iter().map(|held| held.frames.clone()).collect::<Vec<_>>(), [[4], [1]]);
 }
