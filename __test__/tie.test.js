@@ -33,8 +33,9 @@ function forgettable({ leaves = true, id = 'ann' } = {}) {
   const node = {};
   const inbound = { node, dispatch: note('dispatch'), turn: note('turn') };
   const tie = new Tie(node, inbound);
-  const native = { leave: note('leave', leaves), close: note('close'), insistOnLeaving: note('insist') };
-  watch(node, { id, native, functions: { turn: note('farewell turn') }, tie, end: note('end') });
+  const native = { leave: note('leave', leaves), insistOnLeaving: note('insist') };
+  const [functions, keeper] = [{ turn: note('farewell turn') }, { stop: note('end') }];
+  watch(node, { id, native, functions, tie, keeper, release: note('close') });
   return { tie, notes, node: new WeakRef(node) };
 }
 
@@ -101,9 +102,9 @@ test('the warning comes once, names the node and says what to do', LIMIT, async 
   t.after(() => process.off('warning', take));
   let ended = 0;
   for (const id of ['bob', 'carl']) {
-    const native = { leave: () => false, close() {} };
+    const native = { leave: () => false };
     const tie = new fresh.Tie({}, {});
-    fresh.watch({}, { id, native, functions: {}, tie, end: () => (ended += 1) });
+    fresh.watch({}, { id, native, functions: {}, tie, keeper: { stop: () => (ended += 1) }, release() {} });
   }
   await collectUntil(() => ended === 2);
   await new Promise(setImmediate);

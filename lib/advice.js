@@ -29,9 +29,9 @@ function quoted(name) {
 let warnedOfUndeliverable = false;
 let warnedOfWildcard = false;
 
-/** A message was lost and nobody hears of it: the first time in a process, that is told. */
+/** A message was lost and nobody hears of it: the first time in a process, that is told, unless the bus was closed. */
 function warnOfUndeliverable(id, { target, code }) {
-  if (warnedOfUndeliverable) return;
+  if (warnedOfUndeliverable || code === 'ERR_CLOSED') return;
   warnedOfUndeliverable = true;
   warn(
     `A message of node ${quoted(id)} to ${quoted(target)} was not delivered (${code}). `

@@ -124,7 +124,7 @@ class Crew {
 
   /** Whom the lock file names, if it lives. */
   owner() {
-    const noted = Number(fs.readFileSync(`${this.path}.lock`, 'utf8'));
+    const noted = Number.parseInt(fs.readFileSync(`${this.path}.lock`, 'utf8'), 10); // its pid namespace follows
     return this.active.find(({ pid }) => pid === noted);
   }
 

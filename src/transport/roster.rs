@@ -4,8 +4,8 @@
 //! goes: one `pwrite` of 320 bytes into the page cache, which outlives the process however that ends. A mapping would
 //! spare the system call (about a microsecond for each join) and add SIGBUS where somebody truncates the file.
 //!
-//! What is read is not trusted: a slot whose checksum is wrong was being written when its bridge was killed, and names
-//! nobody. A file that lies can make a bridge wait for nodes that do not come, for as long as it waits for any.
+//! What is read is not trusted: where the checksum of one slot is wrong, nobody knows who was there, and anybody may come. A
+//! file that lies can make a bridge wait for nodes that do not come, for as long as it waits for any.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

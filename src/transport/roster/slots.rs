@@ -12,7 +12,7 @@ const MAGIC: &[u8; 16] = b"busybody roster\n";
 /// Bytes of the header: magic 16, boot 8, namespace 8, checksum 8, zeros.
 pub(super) const HEADER: usize = 64;
 /// Bytes of a slot: checksum 8, identity 8, session 8, since 8, start of the process 8, its pid 4, pid 4, uid 4, length
-/// of the id 1, the id 255, zeros. One whose checksum is wrong names nobody.
+/// of the id 1, the id 255, zeros. Zeros name nobody.
 pub(super) const SLOT: usize = 320;
 /// Where the id's length stands.
 const ID: usize = 52;
@@ -58,7 +58,8 @@ impl Header {
         MAGIC.starts_with(head) || head.iter().all(|&byte| byte == 0)
     }
 
-    /// Who may live of those that a file names, read on this system; `None`: the file does not say who was there.
+    /// Who may live of those that a file names, read on this system; `None`: the file does not say who was there, or has
+    /// been damaged, so that it may not name everybody.
     pub(super) fn read(self, bytes: &[u8]) -> Option<Vec<Entry>> {
         let (header, slots) = bytes.split_at_checked(HEADER)?;
         let was = Self { boot: number(header, 16), namespace: number(header, 24) };
@@ -68,7 +69,8 @@ impl Header {
         if was.boot != self.boot {
             return Some(Vec::new());
         }
-        let mut entries: Vec<Entry> = slots.chunks_exact(SLOT).filter_map(decode).collect();
+        let used = slots.chunks(SLOT).filter(|slot| slot.iter().any(|&byte| byte != 0));
+        let mut entries: Vec<Entry> = used.map(decode).collect::<Option<_>>()?;
         if was.namespace != self.namespace {
             entries.iter_mut().for_each(|entry| (entry.pid, entry.process) = (None, None));
         }
@@ -95,7 +97,7 @@ pub(super) fn encode(entry: &Entry) -> [u8; SLOT] {
 }
 
 fn decode(bytes: &[u8]) -> Option<Entry> {
-    if number(bytes, 0) != checksum(&bytes[8..]) {
+    if bytes.len() != SLOT || number(bytes, 0) != checksum(&bytes[8..]) {
         return None;
     }
     let id = str::from_utf8(bytes.get(ID + 1..=ID + usize::from(bytes[ID]))?).ok()?;
