@@ -1,7 +1,7 @@
 //! What somebody has got of whom: after a lost link senders say again what may not have arrived, and what did is dropped.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// Senders remembered for sure. As many more are remembered that were heard of before these; of a sender that is
@@ -18,6 +18,8 @@ pub struct Sender {
     last: Cell<u64>,
     /// Number since which all have come up to the last.
     since: Cell<u64>,
+    /// Number of the last message that had come when a bridge gave it up.
+    given_up: Cell<u64>,
     /// Runs of numbers that came before that: numbers between them went to others.
     runs: Rc<Runs>,
     /// Where those stand whose runs are many.
@@ -104,8 +106,9 @@ impl Sender {
     }
 
     fn beside(id: Rc<str>, session: u64, shelf: &Rc<Shelf>) -> Rc<Self> {
-        let (last, since, runs, shelf) = (Cell::new(0), Cell::new(0), Rc::default(), shelf.clone());
-        Rc::new(Self { id, session, last, since, runs, shelf })
+        let (last, since, given_up) = <(Cell<u64>, Cell<u64>, Cell<u64>)>::default();
+        let (runs, shelf) = (Rc::default(), shelf.clone());
+        Rc::new(Self { id, session, last, since, given_up, runs, shelf })
     }
 
     /// What message `seq` would be if it came now.
@@ -146,13 +149,19 @@ impl Sender {
         self.runs.list.borrow().front().map_or(self.since.get(), |oldest| oldest.first)
     }
 
+    /// Number of the last message that had come when a bridge gave it up; 0: none ever did.
+    pub fn given_up(&self) -> u64 {
+        self.given_up.get()
+    }
+
     /// Number of the last message that came.
     pub fn last(&self) -> u64 {
         self.last.get()
     }
 }
 
-type BySession = HashMap<(u64, Rc<str>), Rc<Sender>>;
+/// By id, then session.
+type BySession = BTreeMap<(Rc<str>, u64), Rc<Sender>>;
 
 /// All senders that somebody heard of, in two generations of which the older is forgotten when the younger is full.
 #[derive(Debug, Default)]
@@ -167,7 +176,7 @@ pub struct Senders {
 impl Senders {
     /// The sender of this id and session.
     pub fn get(&mut self, id: &Rc<str>, session: u64) -> Rc<Sender> {
-        let key = (session, id.clone());
+        let key = (id.clone(), session);
         if let Some(sender) = self.young.get(&key) {
             return sender.clone();
         }
@@ -182,9 +191,27 @@ impl Senders {
 
     /// Number of the first message that came from that sender; `None`: none ever did. 0: that is not known any more.
     pub fn first_of(&self, id: &Rc<str>, session: u64) -> Option<u64> {
-        let key = (session, id.clone());
-        let sender = self.young.get(&key).or_else(|| self.old.get(&key)).filter(|sender| sender.last() > 0);
+        let sender = self.find(id, session).filter(|sender| sender.last() > 0);
         if self.forgetful { Some(0) } else { sender.map(|sender| sender.first()) }
+    }
+
+    /// A bridge gave that sender up: what answers it had not got by now it will not get. Session 0: all of that id.
+    pub fn give_up(&self, id: &Rc<str>, session: u64) {
+        let sessions = if session == 0 { 0..=u64::MAX } else { session..=session };
+        let range = (id.clone(), *sessions.start())..=(id.clone(), *sessions.end());
+        for sender in self.young.range(range.clone()).chain(self.old.range(range)).map(|(_, sender)| sender) {
+            sender.given_up.set(sender.last());
+        }
+    }
+
+    /// [`Sender::given_up`] of that sender.
+    pub fn given_up(&self, id: &Rc<str>, session: u64) -> u64 {
+        self.find(id, session).map_or(0, |sender| sender.given_up())
+    }
+
+    fn find(&self, id: &Rc<str>, session: u64) -> Option<&Rc<Sender>> {
+        let key = (id.clone(), session);
+        self.young.get(&key).or_else(|| self.old.get(&key))
     }
 }
 
@@ -228,6 +255,21 @@ mod tests {
             senders.get(&id, session);
         }
         assert_eq!(senders.first_of(&id, 7), Some(0));
+    }
+
+    #[test]
+    fn what_had_come_of_a_sender_that_is_given_up_is_told_from_what_comes_later() {
+        let mut senders = Senders::default();
+        let id: Rc<str> = "ann".into();
+        let said = |senders: &mut Senders, session, seq| senders.get(&id, session).said(seq);
+        (1..=2).for_each(|session| said(&mut senders, session, 7));
+        senders.get(&"ben".into(), 1).said(7);
+        senders.give_up(&id, 1);
+        (1..=2).for_each(|session| said(&mut senders, session, 8));
+        assert_eq!((senders.given_up(&id, 1), senders.given_up(&id, 2), senders.given_up(&id, 3)), (7, 0, 0));
+        senders.give_up(&id, 0);
+        assert_eq!((senders.given_up(&id, 1), senders.given_up(&id, 2)), (8, 8), "all sessions of that id");
+        assert_eq!(senders.given_up(&"ben".into(), 1), 0, "and of no other");
     }
 
     #[test]

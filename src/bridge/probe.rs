@@ -41,6 +41,12 @@ impl Router {
         self.present_behind("").map(|there| there.info.id).collect()
     }
 
+    /// The id of the node that speaks on a link, if it is on the bus.
+    pub fn id_on(&self, link: LinkKey) -> Option<String> {
+        let member = self.links[link.0 as usize].member?;
+        Some(self.members[member.place as usize].info.id.clone())
+    }
+
     /// Whether anybody may come of whom nobody knows.
     pub fn awaits_anybody(&self) -> bool {
         self.expects_strangers()

@@ -12,7 +12,7 @@ use super::router::Router;
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
 use crate::error::{Code, Result};
-use crate::wire::control::charge;
+use crate::wire::control::{Gone, charge};
 use crate::wire::frame::{Head, flag, kind, malformed, refusal};
 use crate::wire::time_left::TimeLeft;
 
@@ -163,15 +163,24 @@ impl Router {
 
     /// Tells the sender of a message that its receiver is not there; who asked and left needs no reply.
     pub(super) fn unknown_node(&mut self, sender: MemberKey, head: &Head, (peer, event): (Symbol, Option<Symbol>)) {
-        if head.kind != kind::MESSAGE {
-            if head.kind != kind::CANCEL {
-                self.counters.stale_replies.increment();
-            }
-            return;
+        match head.kind {
+            kind::MESSAGE => {}
+            kind::CANCEL => return,
+            _ => return self.stale_reply(sender, peer),
         }
         self.counters.undeliverable.increment();
         let text = format!("unknown-node: nobody on the bus has the id '{}'", self.symbols.name(peer));
         self.refuse(sender, (Some(peer), event), head, Code::UnknownNode, &text);
+    }
+
+    /// Who asked is not there to hear the reply. Should it have asked elsewhere, or have been given up when `replier` was, and
+    /// come to another bridge before it learns that, only `replier` can tell it that no reply will come.
+    fn stale_reply(&mut self, replier: MemberKey, asker: Symbol) {
+        self.counters.stale_replies.increment();
+        if self.keeps(replier) && !self.members[replier.place as usize].fresh {
+            let node = self.symbols.name(asker).to_string();
+            self.tell_gone(replier, Gone { code: Code::UnknownNode, ..Gone::of_begun(0, node) });
+        }
     }
 
     pub(super) fn broadcast(&mut self, sender: MemberKey, head: Head, event: Option<Symbol>, body: &Body<'_>) {

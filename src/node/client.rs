@@ -96,6 +96,8 @@ pub struct Client {
     pub(super) replay: Option<u64>,
     /// The highest number that was ever said.
     pub(super) said: u64,
+    /// The highest number that was said on an earlier link.
+    pub(super) said_before: u64,
     /// Destinations that lack what was kept back from them, or lost.
     pub(super) catching_up: VecDeque<Rc<Destination>>,
     /// What is said with care, because a bridge rejected it.
@@ -165,6 +167,7 @@ impl Client {
             bridge: Rc::new(Destination::new(nobody.clone())),
             replay: None,
             said: 0,
+            said_before: 0,
             catching_up: VecDeque::new(),
             breaker: Breaker::default(),
             reader: FrameReader::default(),

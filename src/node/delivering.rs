@@ -75,8 +75,10 @@ impl Client {
         if head.is_large() {
             self.open_large(head, body, news)?;
         }
-        if news == News::Late {
-            self.refuse_late(&head)?;
+        match news {
+            News::New => {}
+            News::Old => self.refuse_given_up(&head)?,
+            News::Late => self.refuse_late(&head)?,
         }
         if head.is_large() || news != News::New {
             if let Some(sender) = self.sender_of(&head)?.filter(|_| news == News::Old && !head.is_large()).cloned() {
@@ -109,6 +111,17 @@ impl Client {
         if began || head.kind != kind::BROADCAST {
             let text = format!("unknown-node: '{}' was not there when this was said", self.config.id);
             self.not_delivered(head, &from.text, &event.text, Code::UnknownNode, &text);
+        }
+        Ok(())
+    }
+
+    /// A question is said again that had come when a bridge gave its asker up: what it was answered since is lost.
+    fn refuse_given_up(&mut self, head: &Head) -> Result<()> {
+        let given_up = self.sender_of(head)?.is_some_and(|asker| (1..=asker.given_up()).contains(&head.seq));
+        if given_up && head.kind == kind::MESSAGE && head.asks() {
+            let (from, event) = self.names_of(head)?;
+            let text = format!("'{}' was told that you had left the bus before it replied", self.config.id);
+            self.refuse_to(&from.text, &event.text, head.correlation, Code::NodeLeft, &text);
         }
         Ok(())
     }

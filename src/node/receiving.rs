@@ -261,29 +261,53 @@ impl Client {
         if let Some(lane) = &mut self.lane {
             lane.forget_dead(Some(node));
         }
-        let outbox = &self.outbox;
-        let lost =
-            |to: &str, number| to == &**node && number <= seq && !(delivered_only && outbox.get(number).is_some());
-        for correlation in self.requests.end_where(|request| lost(&request.to, request.seq)) {
-            let text = match code {
-                Code::UnknownNode => format!("unknown-node: nobody on the bus has the id '{node}'"),
-                _ => format!("'{node}' left the bus before it replied"),
-            };
-            self.events.push_back(Event::Failed { correlation, code, text });
-        }
+        let passed_on = self.end_questions_to(gone);
         if !delivered_only {
             self.lose_all_to(node, seq, code);
         }
+        passed_on.into_iter().for_each(|(to, correlation)| self.give_up(&to, correlation, Code::Aborted));
         if !missed.is_empty() {
             self.broadcasts_missed(node, session, code, missed);
         }
         let ends = |begun: u64| if session == 0 { !delivered_only } else { begun == session };
         let released = self.inbox.gone(|sender| *sender.id == **node && ends(sender.session));
         released.into_iter().try_for_each(|held| self.release(held))?;
+        if ends(session) || (seq == 0 && code == Code::UnknownNode) {
+            self.senders.give_up(&node.as_str().into(), session);
+        }
         if ends(session) {
             self.events.push_back(Event::Departed { node: node.as_str().into(), session });
         }
         Ok(())
+    }
+
+    /// Questions to somebody who is gone fail. Returns those, by receiver and correlation, that were said again on this link:
+    /// whoever has the id now may have got them.
+    fn end_questions_to(&mut self, gone: &Gone) -> Vec<(Rc<str>, u32)> {
+        let Gone { seq, code, delivered_only, ref node, .. } = *gone;
+        let mut passed_on = Vec::new();
+        if seq == 0 {
+            return passed_on;
+        }
+        let (outbox, said_before) = (&self.outbox, self.said_before);
+        let lost =
+            |to: &str, number| to == &**node && number <= seq && !(delivered_only && outbox.get(number).is_some());
+        let ended = self.requests.end_where(|request| {
+            let lost = lost(&request.to, request.seq);
+            if lost && request.seq <= said_before {
+                let said_again = outbox.get(request.seq).filter(|entry| entry.state == State::Sent);
+                passed_on.extend(said_again.map(|entry| (request.to.clone(), entry.correlation)));
+            }
+            lost
+        });
+        for correlation in ended {
+            let text = match code {
+                Code::UnknownNode => format!("unknown-node: nobody on the bus has the id '{node}'"),
+                _ => format!("'{node}' left the bus before it replied"),
+            };
+            self.events.push_back(Event::Failed { correlation, code, text });
+        }
+        passed_on
     }
 
     /// A node will not say the rest of what it had begun, for it was told that this one is gone: what waits behind that goes

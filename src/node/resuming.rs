@@ -107,6 +107,7 @@ impl Client {
             return;
         }
         (self.leave_sent, self.leave_announced) = (false, false);
+        self.said_before = self.said;
         self.segments.clear_queue();
         self.outgoing = Outgoing::default();
         self.told.clear();
@@ -211,16 +212,18 @@ impl Client {
         self.outbox.get(watch.oldest).is_none()
     }
 
-    /// Up to which number nothing of whoever waits has come, if it is waited for nothing that has.
+    /// Up to which number whoever waits gets no answer: nothing up to it has come, or a bridge that it missed gave it up
+    /// since, and what it was answered then is lost.
     fn first_unheard(&self, watch: &Watch) -> Option<u64> {
         let Watch { session, ref node, .. } = *watch;
+        let node: Rc<str> = node.as_str().into();
         // What waits for the rest of a large message is acknowledged, and not noted yet.
-        let waits = self.inbox.first_of(node, session);
-        let first = self.senders.first_of(&node.as_str().into(), session).into_iter().chain(waits).min();
-        match first {
-            None => Some(watch.seq),
-            Some(first) => (first > watch.oldest).then(|| first - 1),
-        }
+        let waits = self.inbox.first_of(&node, session);
+        let Some(first) = self.senders.first_of(&node, session).into_iter().chain(waits).min() else {
+            return Some(watch.seq);
+        };
+        let unanswered = self.senders.given_up(&node, session).max(first.saturating_sub(1));
+        (unanswered >= watch.oldest).then_some(unanswered)
     }
 
     /// What `node` was sent from `from` on did not reach it.

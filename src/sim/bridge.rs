@@ -85,6 +85,9 @@ impl Bridge {
         self.router.handle_input(cables[at].key, input, now);
         // A peer of the original's wire goes on talking when its name is refused.
         self.note_departures(before, ledger);
+        if !on_the_bus && let Some(id) = self.router.id_on(cables[at].key) {
+            ledger.let_in(&id);
+        }
         let fair = self.counters.rejected.get() == rejected || !on_the_bus || cables[at].up.censor.is_some();
         assert!(fair, "all nodes speak the protocol");
         self.wake(cables);

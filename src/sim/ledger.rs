@@ -61,6 +61,8 @@ pub struct Life {
     left_early: bool,
     /// A bridge has given it up, and it has not joined since.
     given_up: bool,
+    /// That was since the bridge let it in: its welcome may come later.
+    given_up_since: bool,
     /// Events that some bridge knew it listens for.
     known: BTreeSet<String>,
     /// When it last ceased to listen, in messages.
@@ -101,6 +103,7 @@ impl Ledger {
             excused: 0,
             left_early: false,
             given_up: false,
+            given_up_since: false,
             known: BTreeSet::new(),
             unlistened: BTreeMap::new(),
             ever_listened: BTreeSet::new(),
@@ -122,21 +125,26 @@ impl Ledger {
         life.online = true;
         life.joined.get_or_insert(now);
         if !kept || life.given_up {
-            (life.excused, life.given_up) = (now.max(life.excused), false);
+            (life.excused, life.given_up) = (now.max(life.excused), life.given_up_since);
         }
+    }
+
+    /// A bridge has let a node in, which has not read that yet.
+    pub fn let_in(&mut self, id: &str) {
+        self.lives.iter_mut().filter(|life| life.id == id).for_each(|life| life.given_up_since = false);
     }
 
     /// A bridge gave a node up that did not leave.
     pub fn given_up(&mut self, id: &str) {
         for life in self.lives.iter_mut().filter(|life| life.alive && life.id == id) {
-            life.given_up = true;
+            (life.given_up, life.given_up_since) = (true, true);
         }
     }
 
     /// A bridge has told everybody that of the nodes there were before, only these have come.
     pub fn given_up_but(&mut self, came: &BTreeSet<String>) {
         for life in self.lives.iter_mut().filter(|life| life.alive && !came.contains(&life.id)) {
-            life.given_up = true;
+            (life.given_up, life.given_up_since) = (true, true);
         }
     }
 

@@ -200,7 +200,8 @@ pub struct Gone {
 }
 
 impl Gone {
-    /// What `node` had begun to say in `session` will not be ended; nothing else is lost.
+    /// What `node` had begun to say in `session` will not be ended; nothing else is lost. With 0: nor that, it gets no more
+    /// answers.
     pub fn of_begun(session: u64, node: String) -> Self {
         Self { seq: 0, code: Code::NodeLeft, delivered_only: true, session, node, missed: Vec::new() }
     }

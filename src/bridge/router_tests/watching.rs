@@ -5,13 +5,20 @@ use crate::bridge::router::Limits;
 use crate::error::Code;
 use crate::node::sending::Letter;
 use crate::wire::control::{Gone, Watch, put_peer};
-use crate::wire::frame::{Encoding, Head, kind};
+use crate::wire::frame::{Encoding, Head, PREAMBLE_LEN, RawFrame, kind};
 
-fn ask(driven: &mut Driven, node: &str) {
+fn ask(driven: &mut Driven, node: &str) -> u32 {
     let target = driven.client.target(node, "e");
     let (kind, encoding) = (kind::MESSAGE, Encoding::Json);
     let letter = Letter { kind, target, encoding, ask: Some(0), correlation: 0, now: 0 };
-    driven.client.send_with(letter, |out| out.extend_from_slice(b"[1]")).unwrap();
+    driven.client.send_with(letter, |out| out.extend_from_slice(b"[1]")).unwrap()
+}
+
+fn answer(driven: &mut Driven, node: &str, correlation: u32) {
+    let target = driven.client.target(node, "");
+    let (kind, encoding) = (kind::REPLY, Encoding::Json);
+    let letter = Letter { kind, target, encoding, ask: None, correlation, now: 0 };
+    driven.client.send_with(letter, |out| out.extend_from_slice(b"[2]")).unwrap();
 }
 
 fn bridges() -> [Bus; 3] {
@@ -87,6 +94,106 @@ fn who_was_asked_is_waited_for_whatever_bridges_it_came_by() {
         third.carry(&mut a);
         assert_eq!(a.client.pending(), 0);
     }
+}
+
+#[test]
+fn whose_asker_was_given_up_on_a_bridge_says_so_when_the_asker_missed_it() {
+    for settled in [true, false] {
+        for (comes, answers_at) in [(true, 0), (true, 6_000), (false, 0), (false, 6_000)] {
+            [true, false].into_iter().for_each(|a_first| missed_departure(settled, comes, answers_at, a_first));
+        }
+    }
+    [true, false].into_iter().for_each(|a_first| missed_departure(true, true, u64::MAX, a_first));
+}
+
+/// a asks b and knows that b has it, or not. On the second bridge, to which a comes or not, b answers before or after that
+/// gave a up, or never.
+fn missed_departure(settled: bool, comes: bool, answers_at: u64, a_first: bool) {
+    let [mut first, mut second, mut third] = bridges();
+    let (mut a, mut b) = (first.drive("a", 1), first.drive("b", 2));
+    let correlation = ask(&mut a, "b");
+    [&mut a, &mut b].into_iter().for_each(|driven| drop(first.carry(driven)));
+    if settled {
+        first.carry(&mut a);
+    }
+    [&mut a, &mut b].into_iter().for_each(|driven| first.break_link(driven));
+    second.reconnect(&mut b);
+    if comes && settled {
+        second.reconnect(&mut a);
+        second.break_link(&mut a);
+    } else if comes {
+        let up = second.connect();
+        a.client.connected();
+        second.say(up, &take(&mut a.client));
+        a.client.disconnected();
+        second.lose(up);
+    }
+    for at in [0, 6_000] {
+        second.wait(at);
+        if at == answers_at {
+            answer(&mut b, "a", correlation);
+        }
+        second.carry(&mut b);
+    }
+    assert_eq!(b.client.pending(), 0, "nobody waits for the answer there");
+    second.break_link(&mut b);
+    let mut told = meet(&mut third, &mut a, &mut b, a_first);
+    // What a says again, as the bridge asked it to.
+    third.carry(&mut b);
+    told.extend(third.carry(&mut a).into_iter().filter(|told| told.contains("Failed")));
+    let how = format!("{settled} {comes} {answers_at} {a_first}: {told:?}");
+    assert!(told.len() == 1 && told[0].contains("NodeLeft"), "{how}");
+    // What is asked from then on is answered.
+    let correlation = ask(&mut a, "b");
+    [&mut a, &mut b].into_iter().for_each(|driven| drop(third.carry(driven)));
+    third.carry(&mut a);
+    [&mut a, &mut b].into_iter().for_each(|driven| third.break_link(driven));
+    let mut fourth = Bus::with_epoch(Limits::default(), 4);
+    assert_eq!(meet(&mut fourth, &mut a, &mut b, a_first), [""; 0]);
+    answer(&mut b, "a", correlation);
+    fourth.carry(&mut b);
+    assert!(fourth.carry(&mut a).iter().any(|told| told.contains("Reply")), "{how}");
+}
+
+#[test]
+fn whoever_was_given_up_with_the_asker_learns_that_its_answer_is_lost() {
+    let [mut first, mut second, _] = bridges();
+    let (mut a, mut b) = (first.drive("a", 1), first.drive("b", 2));
+    let correlation = ask(&mut a, "b");
+    [&mut a, &mut b].into_iter().for_each(|driven| drop(first.carry(driven)));
+    [&mut a, &mut b].into_iter().for_each(|driven| first.break_link(driven));
+    first.wait(6_000);
+    answer(&mut b, "a", correlation);
+    first.reconnect(&mut b);
+    assert_eq!(b.client.pending(), 0);
+    first.break_link(&mut b);
+    let mut told = meet(&mut second, &mut a, &mut b, false);
+    second.carry(&mut b);
+    told.extend(second.carry(&mut a).into_iter().filter(|told| told.contains("Failed")));
+    assert!(told.len() == 1 && told[0].contains("NodeLeft"), "{told:?}");
+}
+
+#[test]
+fn a_question_that_is_said_again_and_then_given_up_is_taken_back_from_who_has_the_id_now() {
+    let mut bus = Bus::new();
+    let (mut a, mut b) = (bus.drive("a", 1), bus.drive("b", 2));
+    bus.break_link(&mut b);
+    ask(&mut a, "b");
+    bus.carry(&mut a);
+    bus.break_link(&mut a);
+    let mut b = bus.drive_as("b", 3, 8);
+    // a reads its welcome and says all of it again, before it reads that the first b is gone.
+    a.key = bus.connect();
+    a.client.connected();
+    bus.say(a.key, &take(&mut a.client));
+    let heard = bus.hear_bytes(a.key, usize::MAX);
+    let length = PREAMBLE_LEN + RawFrame::decode(&heard[PREAMBLE_LEN..]).unwrap().expect("the welcome").1;
+    hear(&mut a, &[heard[..length].to_vec()]);
+    bus.say(a.key, &take(&mut a.client));
+    assert!(bus.carry(&mut b).iter().any(|told| told.contains("Delivery")));
+    hear(&mut a, &[heard[length..].to_vec()]);
+    bus.carry(&mut a);
+    assert!(bus.carry(&mut b).iter().any(|told| told.contains("Cancelled")));
 }
 
 #[test]
