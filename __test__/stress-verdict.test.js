@@ -7,7 +7,9 @@ const assert = require('node:assert/strict');
 const { Journal } = require('./stress/support/journal');
 const { Random } = require('./stress/support/random');
 const { note, survey } = require('./stress/support/runs');
+const { growth } = require('./stress/support/trend');
 const { judge, spotless } = require('./stress/support/verdict');
+const { judgements } = require('./stress/soak');
 
 const MESSAGES = 10;
 
@@ -151,6 +153,30 @@ function byTheList(arrival) {
   }
   return { numbers: [...seen].sort((a, b) => a - b), doubled, reordered };
 }
+
+test('growth: what a series gains over its last half, as a share of it', () => {
+  const series = (value) => Array.from({ length: 200 }, (_, at) => value(at));
+  const noise = new Random(7);
+  assert.equal(growth(series(() => 50)), 0);
+  assert.ok(Math.abs(growth(series((at) => 100 + at / 10)) - 9.9 / 114.95) < 1e-9, 'from 110 to 119.9');
+  assert.ok(growth(series((at) => 200 - at / 10)) < -0.05, 'it falls');
+  assert.ok(growth(series((at) => Math.min(at, 100) + 50)) < 0.001, 'it rose before');
+  assert.ok(Math.abs(growth(series(() => 1000 + noise.between(-50, 50)))) < 0.02, 'noise');
+  assert.deepEqual([growth([]), growth([5]), growth([1, 9])], [0, 0, 0]);
+});
+
+test('soak: a heap that rises by more than 1 % over the last half is told from one that is flat', () => {
+  const verdict = (heap, minutes) => {
+    const flat = { memory: 8e7, descriptors: 20, handles: 9, itsDescriptors: 30, itsMemory: 9e7, heap: 1e7 };
+    const samples = Array.from({ length: 100 }, (_, at) => ({ ...flat, heap: heap(at) }));
+    const judged = judgements({ samples, failures: 0, minutes });
+    return judged.filter(({ ok, strict }) => !ok && !strict).map(({ what }) => what);
+  };
+  const steady = (at) => 1e7 + at % 7 * 1e4;
+  const leaking = (at) => 1e7 + at * 5e3;
+  assert.deepEqual([verdict(steady, 10), verdict(steady, 0.1), verdict(leaking, 0.1)], [[], [], []]);
+  assert.deepEqual(verdict(leaking, 10), ['heap of the process that stays: flat over the last half, 1 % at most']);
+});
 
 test('one seed, one course of things', () => {
   const draw = (seed) => {

@@ -27,4 +27,6 @@ mod wire;
 mod binding;
 
 #[cfg(test)]
+mod operations_doc_tests;
+#[cfg(test)]
 mod sim;

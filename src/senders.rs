@@ -218,6 +218,7 @@ impl Senders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations_doc_tests::says;
 
     #[test]
     fn what_was_said_is_remembered_by_session() {
@@ -289,6 +290,8 @@ mod tests {
         assert_eq!(runs.len(), 2 * REMEMBERED);
         assert_eq!(runs.iter().filter(|&&runs| runs > FEW_RUNS).count(), SHELVED);
         assert!(runs.iter().all(|&runs| runs <= MAX_RUNS), "{:?}", runs.iter().max());
+        says("numbers of a sender", &[2 * REMEMBERED, REMEMBERED]);
+        says("runs of those numbers", &[size_of::<Run>(), FEW_RUNS, MAX_RUNS, SHELVED]);
         let bytes = runs.iter().sum::<usize>() * size_of::<Run>();
         assert!(bytes <= (SHELVED * MAX_RUNS + 2 * REMEMBERED * FEW_RUNS) * size_of::<Run>());
     }

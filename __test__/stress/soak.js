@@ -6,6 +6,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { command } = require('./support/command');
 const { MiB, count, median, mib } = require('./support/figures');
 const { descriptors, resident } = require('./support/holdings');
+const { growth } = require('./support/trend');
 const { table } = require('./support/print');
 const { ask, hire, hireBridge } = require('./support/staff');
 const { monotonic } = require('./support/time');
@@ -20,15 +21,24 @@ const RESUME_TIMEOUT = 100;
 const PATIENCE = 30_000;
 const LOOK = 20;
 
+/** So many waves have ids of their own; then they come again, in other processes. */
+const IDS = 20;
+
 /** A fifth of them is a sample large enough for a median. */
 const LEAST_WAVES = 15;
 
+/** Of memory that may grow over the last half of the time, as a share of it; in shorter runs caches are still filling. */
+const MOST_GROWTH = 0.01;
+const LEAST_MINUTES = 5;
+
 /** What is held, and by how much its median in the last fifth of the time may exceed that in the second. */
 const HOLDINGS = {
-  memory: { what: 'resident memory of the bridge', slack: (before) => 4 * MiB + before / 20, shown: mib },
+  memory: { what: 'resident memory of the bridge', slack: (before) => 4 * MiB + before / 20, shown: mib, flat: true },
   descriptors: { what: 'descriptors of the bridge', slack: () => 2, shown: count },
   handles: { what: 'handles of the process that stays', slack: () => 2, shown: count },
   itsDescriptors: { what: 'descriptors of the process that stays', slack: () => 2, shown: count },
+  heap: { what: 'heap of the process that stays', slack: (before) => MiB + before / 20, shown: mib, flat: true },
+  itsMemory: { what: 'resident memory of the process that stays', slack: (before) => 8 * MiB + before / 10, shown: mib, flat: true },
 };
 
 /** `options`: { minutes, progress(text) }. Resolves to { waves, seconds, figures, asked, failures, judged }. */
@@ -37,17 +47,19 @@ async function soak({ minutes, progress }, scope) {
   const bridge = await hireBridge(scope, { path, resumeTimeout: RESUME_TIMEOUT });
   const stays = hire(scope, 'soak.js', { role: 'resident', path });
   await ask(stays, 'ready');
+  if (minutes >= LEAST_MINUTES) await ask(stays, 'fill');
   const [started, samples, reports] = [monotonic(), [], []];
   const passed = () => (monotonic() - started) / 1000;
   while (passed() < minutes * 60 || samples.length < LEAST_WAVES) {
-    reports.push(...await wave(scope, path, stays, `wave-${samples.length}`));
+    reports.push(...await wave(scope, path, stays, `wave-${samples.length % IDS}`));
     samples.push(await sample(bridge, stays));
     if (samples.length % 50 === 1) progress(`${count(passed())} s, wave ${samples.length}: ${shown(samples[samples.length - 1])}`);
   }
   const own = await ask(stays, 'holdings');
   const total = (key) => reports.reduce((sum, report) => sum + report[key], own[key]);
-  const result = { waves: samples.length, seconds: passed(), figures: compare(samples), asked: total('asked'), failures: total('failures') };
-  return { ...result, judged: judgements(result) };
+  const [asked, failures] = [total('asked'), total('failures')];
+  const result = { waves: samples.length, seconds: passed(), figures: compare(samples), asked, failures };
+  return { ...result, judged: judgements({ samples, failures, minutes }) };
 }
 
 /** Processes come and end, one in each way, while others come and go in the process that stays. */
@@ -71,8 +83,9 @@ async function comeAndGo(scope, settings) {
 }
 
 async function sample(bridge, stays) {
-  const { handles } = await ask(stays, 'holdings');
-  return { memory: resident(bridge.pid), descriptors: descriptors(bridge.pid), handles, itsDescriptors: descriptors(stays.pid) };
+  const { handles, heap } = await ask(stays, 'holdings');
+  const [memory, itsMemory] = [bridge, stays].map(({ pid }) => resident(pid));
+  return { memory, descriptors: descriptors(bridge.pid), handles, itsDescriptors: descriptors(stays.pid), heap, itsMemory };
 }
 
 /** For each holding its medians in the second and the last fifth. */
@@ -82,13 +95,20 @@ function compare(samples) {
   return Object.fromEntries(Object.keys(HOLDINGS).map((key) => [key, medians(key)]));
 }
 
-function judgements({ figures, failures }) {
-  const flat = Object.entries(HOLDINGS).map(([key, { what, slack, shown: format }]) => {
+function judgements({ samples, failures, minutes }) {
+  const figures = compare(samples);
+  const steady = Object.entries(HOLDINGS).map(([key, { what, slack, shown: format }]) => {
     const [before, after] = figures[key];
     const most = before + slack(before);
-    return { what: `${what}: flat, ${format(most)} at most`, said: `${format(before)} → ${format(after)}`, ok: after <= most };
+    return { what: `${what}: steady, ${format(most)} at most`, said: `${format(before)} → ${format(after)}`, ok: after <= most };
   });
-  return [...flat, { what: 'every question was answered', said: `${count(failures)} failed`, ok: failures === 0 }];
+  const memories = Object.entries(HOLDINGS).filter(([, { flat }]) => flat);
+  const flat = memories.map(([key, { what }]) => {
+    const grown = growth(samples.map((held) => held[key]));
+    const said = `${(grown * 100).toFixed(2)} %`;
+    return { what: `${what}: flat over the last half, 1 % at most`, said, ok: grown <= MOST_GROWTH, strict: minutes < LEAST_MINUTES };
+  });
+  return [...steady, ...flat, { what: 'every question was answered', said: `${count(failures)} failed`, ok: failures === 0 }];
 }
 
 function shown(held) {
@@ -106,10 +126,10 @@ function page({ waves, seconds, figures, asked }, paint) {
 
 command(module, {
   name: 'soak',
-  about: 'Nodes and processes connect, listen, ask, broadcast and end: by leave(), by process.exit(), by kill -9.\nExit code 0: whoever stays holds no more at the end than soon after the start.',
+  about: 'Nodes and processes connect, listen, ask, give up, broadcast and end: by leave(), by process.exit(), by kill -9, forgotten.\nExit code 0: whoever stays holds no more at the end than soon after the start.',
   flags: { minutes: { default: 5, about: 'how long', least: 0 } },
   run: soak,
   page,
 });
 
-module.exports = { soak };
+module.exports = { judgements, soak };

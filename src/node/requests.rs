@@ -172,6 +172,7 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations_doc_tests::says;
 
     #[test]
     fn a_request_ends_once() {
@@ -220,6 +221,8 @@ mod tests {
             let (deadlines, lanes) = requests.held();
             assert!(deadlines <= SWEEP_AT + 4 && lanes <= SWEEP_LANES_AT + 4, "{deadlines} {lanes}");
         }
+        says("its deadline", &[size_of::<(u64, u32)>(), SWEEP_AT]);
+        says("a timeout that no call before had", &[SWEEP_LANES_AT]);
         assert!(requests.cancel(stuck));
         assert!(requests.expire(1_000_000).is_empty());
         assert_eq!(requests.held(), (0, 0));

@@ -3,14 +3,24 @@
 // Who is on the bus during a soak. settings: { role, path, … }: 'resident' stays all the time, 'visitor' is a process that
 // comes, does a bit of everything, and ends one way or another.
 
+const v8 = require('node:v8');
+const vm = require('node:vm');
 const { createNode } = require('../../..');
 const { obey, report, settings } = require('../support/orders');
 
-/** Of a visit: nodes of a process, events each listens for, questions and broadcasts of each. */
+v8.setFlagsFromString('--expose-gc');
+const gc = vm.runInNewContext('gc');
+
+/** Of a visit: nodes of a process, events each listens for, questions and broadcasts of each, and questions given up. */
 const NODES = 4;
 const EVENTS = 10;
 const QUESTIONS = 40;
 const BROADCASTS = 20;
+const GIVEN_UP = 4;
+/** More than a node remembers names of others and targets. */
+const NAMES = 4200;
+/** Milliseconds until a late answer comes: after those who asked have given up. */
+const LATE = 20;
 
 const { role, path } = settings;
 let [asked, failures, heard] = [0, 0, 0];
@@ -21,17 +31,27 @@ function resident() {
   const nodes = ['resident-0', 'resident-1'].map((id) => createNode({ path, id }));
   for (const node of nodes) {
     node.handle('ask', (value) => value);
+    node.handle('late', () => new Promise((resolve) => setTimeout(resolve, LATE, 'late')));
     node.on('news', () => (heard += 1));
     for (const event of ['node:join', 'node:leave']) node.on(event, () => (heard += 1));
   }
   obey({
     ready: () => Promise.all(nodes.map((node) => node.ready)),
-    roster: async () => ({ ids: (await nodes[0].nodes()).map(({ id }) => id) }),
+    roster: async () => {
+      gc(); // Nodes that were forgotten leave when they are collected.
+      return { ids: (await nodes[0].nodes()).map(({ id }) => id) };
+    },
     visit: async ({ name }) => {
       const guests = await visit(name);
       await Promise.all(guests.map((node) => node.leave()));
+      await forget(`${name}-forgotten`);
     },
-    holdings: () => ({ handles: process.getActiveResourcesInfo().length, asked, failures, heard }),
+    fill: () => fill(),
+    holdings: () => {
+      gc();
+      const heap = process.memoryUsage().heapUsed;
+      return { handles: process.getActiveResourcesInfo().length, heap, asked, failures, heard };
+    },
   });
 }
 
@@ -57,7 +77,43 @@ async function visit(name) {
   return nodes.slice(0, NODES / 2);
 }
 
+/** Names are remembered, to a bound: as many nodes ask as fill that, so that what grows afterwards is something else. */
+async function fill() {
+  for (let batch = 0; batch * NODES < NAMES; batch += 1) {
+    await Promise.all(Array.from({ length: NODES }, async (_, i) => {
+      const node = createNode({ path, id: `filler-${batch}-${i}` });
+      await node.ready;
+      await Promise.all([0, 1].map((n) => node.request(`resident-${n}:ask`, i)));
+      await node.leave();
+    }));
+  }
+}
+
+/** A node that asks something, and is never left. */
+async function forget(id) {
+  const node = createNode({ path, id });
+  await node.ready;
+  asked += 1;
+  await node.request('resident-0:ask', id);
+}
+
+/** Questions that nobody waits for when their answers come: each was given another time, or taken back. */
+let times = 0;
+
+async function giveUp(node) {
+  const questions = Array.from({ length: GIVEN_UP }, (_, n) => {
+    if (n % 2 === 0) return node.with({ timeout: 1 + times++ % 10 }).request('resident-0:late');
+    const controller = new AbortController();
+    const question = node.with({ signal: controller.signal, timeout: 3_600_000 + times++ }).request('resident-1:late');
+    setImmediate(() => controller.abort());
+    return question;
+  });
+  const outcomes = await Promise.allSettled(questions);
+  failures += outcomes.filter(({ status, reason }) => status === 'fulfilled' || !['ERR_TIMEOUT', 'ABORT_ERR'].includes(reason.code)).length;
+}
+
 async function chat(node) {
+  await giveUp(node);
   for (let n = 0; n < BROADCASTS; n += 1) node.broadcast(n % 2 ? 'news' : `event-${n % EVENTS}`, n);
   const questions = Array.from({ length: QUESTIONS }, (_, n) => node.request(`resident-${n % 2}:ask`, n));
   asked += QUESTIONS;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::operations_doc_tests::says;
 
 fn entry(to: &Rc<Destination>) -> Entry {
     let (slots, generation) = Default::default();
@@ -26,6 +27,7 @@ fn one_that_waits_keeps_none_of_those_behind_it_in_memory() {
     let mut outbox = waiting(&[1, 5, 70_000], 200_000);
     assert!(outbox.entries.len() <= 2 * (MAX_SETTLED + 1), "{}", outbox.entries.len());
     assert!(outbox.entries.capacity() <= 8 * MAX_SETTLED, "{}", outbox.entries.capacity());
+    says("a settled one behind it", &[size_of::<Entry>(), MAX_SETTLED]);
     let seqs = |outbox: &Outbox, from| outbox.unsettled_from(from).map(|(seq, _)| seq).collect::<Vec<_>>();
     assert_eq!(
         (seqs(&outbox, 0), seqs(&outbox, 2), seqs(&outbox, 70_001)),
