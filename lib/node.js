@@ -78,7 +78,7 @@ class Node extends EventEmitter {
     this.#lastWords = this.#native.flushBlocking.bind(this.#native);
     this.#keeper.start();
     rememberLastWords(this.#lastWords);
-    this.#estate = estateOf(options.id, this.#native, functions, this.#tie, this.#keeper, this.#lastWords);
+    this.#estate = estateOf(options.id, this.#native, functions, this.#tie, this.#calls, this.#keeper, this.#lastWords);
     watch(this, this.#estate);
     this.#connection.start();
   }
@@ -449,11 +449,13 @@ class Node extends EventEmitter {
 }
 
 /** What is left of a node that was forgotten; it must not lead to the node. `release(text)` ends any node. */
-function estateOf(id, handle, functions, tie, keeper, lastWords) {
+function estateOf(id, handle, functions, tie, calls, keeper, lastWords) {
   const release = (text) => {
     handle.close(text);
     // Until then the tie takes what the native side has to say.
     tie.end();
+    // Its timer would keep what is left of the node until the last of its timeouts is over.
+    calls.takeAll();
     forgetLastWords(lastWords);
   };
   return { id, native: handle, functions, tie, keeper, release };

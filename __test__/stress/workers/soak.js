@@ -109,7 +109,7 @@ async function giveUp(node) {
     return question;
   });
   const outcomes = await Promise.allSettled(questions);
-  failures += outcomes.filter(({ status, reason }) => status === 'fulfilled' || !['ERR_TIMEOUT', 'ABORT_ERR'].includes(reason.code)).length;
+  failures += outcomes.filter(({ status, reason }) => status === 'rejected' && !['ERR_TIMEOUT', 'ABORT_ERR'].includes(reason.code)).length;
 }
 
 async function chat(node) {
