@@ -9,8 +9,6 @@ class Presence {
   #known = null;
   /** [info, identity] of the parts of a list of which more is to come. */
   #listed = [];
-  /** Whether nobody was there, at some time, of whom this node was not told: who is new from then on has joined. */
-  #complete = false;
 
   /** Whether the bridge is in our own pid namespace: elsewhere its numbers of processes are nobody's, or somebody else's. */
   near = true;
@@ -24,7 +22,6 @@ class Presence {
   forget() {
     this.#known = null;
     this.#listed = [];
-    this.#complete = false;
   }
 
   /**
@@ -56,33 +53,30 @@ class Presence {
     this.#compare(now, complete);
   }
 
-  /** All who are there (others may come of whom nobody knows, unless it is complete): what changed went unseen. */
+  /**
+   * All who are there (others may come of whom nobody knows, unless it is complete): what changed went unseen. The first
+   * list is no news.
+   */
   #compare(now, complete) {
-    const [before, knew] = [this.#known ?? new Map(), this.#complete];
+    const [before, isFirst] = [this.#known ?? new Map(), this.#known === null];
     const gone = [];
     for (const [id, was] of before) {
       const is = now.get(id);
       if (is === undefined ? complete : is.identity !== was.identity) gone.push(was.info);
       else if (is === undefined) now.set(id, was);
     }
-    const isNew = ({ info, identity }) => {
-      const was = before.get(info.id);
-      return was === undefined ? knew : was.identity !== identity;
-    };
-    const come = [...now.values()].filter(isNew);
+    const come = isFirst ? [] : [...now.values()].filter(({ info, identity }) => before.get(info.id)?.identity !== identity);
     this.#known = now;
-    this.#complete ||= complete;
     for (const info of gone) this.#emit('node:leave', info, 'died');
     for (const { info } of come) this.#emit('node:join', info);
   }
 
-  /** A node that comes over from another bridge was there all the time, unless this node was told that it was not. */
-  #join(info, fresh, identity) {
+  /** A process that comes over from another bridge is news where this node was not told of it. */
+  #join(info, _fresh, identity) {
     const before = this.#known.get(info.id);
     this.#known.set(info.id, { info, identity });
     if (before?.identity === identity) return;
     if (before !== undefined) this.#emit('node:leave', before.info, 'died');
-    else if (!fresh && !this.#complete) return;
     this.#emit('node:join', info);
   }
 

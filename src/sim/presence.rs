@@ -12,8 +12,6 @@ pub type Who = (String, Option<u32>);
 pub struct Presence {
     /// By id: who, and its identity.
     known: Option<BTreeMap<String, (Who, String)>>,
-    /// Whether nobody was there of whom it was not told.
-    complete: bool,
 }
 
 impl Presence {
@@ -28,13 +26,11 @@ impl Presence {
         match event {
             "node:roster" => self.compare(&args, tell),
             "node:join" => {
-                let (new, fresh, identity) = (who(&args[0]), args[1] == Value::Bool(true), text(&args[2]));
-                let complete = self.complete;
+                let (new, identity) = (who(&args[0]), text(&args[2]));
                 let Some(known) = &mut self.known else { return };
                 match known.insert(new.0.clone(), (new.clone(), identity.clone())) {
                     Some((_, before)) if before == identity => return,
                     Some((before, _)) => tell(false, &before),
-                    None if !fresh && !complete => return,
                     None => {}
                 }
                 tell(true, &new);
@@ -55,8 +51,8 @@ impl Presence {
         let (infos, identities) = (args[0].as_array().expect("a list"), args[1].as_array().expect("a list"));
         let listed = infos.iter().zip(identities).map(|(info, identity)| (who(info), text(identity)));
         let mut now: BTreeMap<_, _> = listed.map(|(who, identity)| (who.0.clone(), (who, identity))).collect();
-        let (before, knew) = (self.known.take().unwrap_or_default(), self.complete);
-        self.complete |= args[2] == Value::Bool(true);
+        let is_first = self.known.is_none();
+        let before = self.known.take().unwrap_or_default();
         for (id, (was, identity)) in &before {
             match now.get(id) {
                 Some((_, other)) if other != identity => tell(false, was),
@@ -68,7 +64,7 @@ impl Presence {
         for (id, (new, identity)) in &now {
             match before.get(id) {
                 Some((_, other)) if other == identity => {}
-                None if !knew => {}
+                None if is_first => {}
                 _ => tell(true, new),
             }
         }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 const ATTEMPTS: u32 = 100;
 
 /// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
-const PATIENCE: u32 = 20;
+const PATIENCE: u32 = 250;
 
 /// The longest note that we leave in the file: a pid, its namespace and a line feed. A longer file is not ours to overwrite.
 const MAX_NOTE: u64 = 32;
