@@ -6,6 +6,11 @@ const { BusybodyError } = require('./errors.js');
 const { AbortController, clearTimeout, now, setTimeout } = require('./time.js');
 
 const MAX_TIMER = 2 ** 31 - 1;
+/**
+ * Milliseconds behind the deadline at which a context stops waiting for its asker's word. That comes within a few; a handler
+ * that answers when its signal aborts would otherwise answer, at times, before its asker's own time is up.
+ */
+const LATE = 100;
 
 /** Ends a context's question: `end(context, reason)`. With a reason its signal aborts. */
 let end;
@@ -38,7 +43,7 @@ class Context {
 
   /** The asker says so when its time is up, unless its process stands still. */
   #wait() {
-    const left = Math.min(Math.max(this.deadline - now(), 0), MAX_TIMER);
+    const left = Math.min(Math.max(this.deadline + LATE - now(), 0), MAX_TIMER);
     this.#timer = setTimeout(() => end(this, reasonOf('ERR_TIMEOUT', this.from)), left);
     this.#timer.unref();
   }
