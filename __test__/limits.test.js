@@ -75,11 +75,11 @@ test('a list of nodes in parts is looked at when it is whole, and begun anew by 
   const told = [];
   const presence = new Presence((event, { id }) => told.push([event, id]));
   const [ann, bob, cid] = ['ann', 'bob', 'cid'].map((id) => ({ id }));
-  presence.heed('node:roster', [[ann, bob], ['1', '2'], true]);
-  presence.heed('node:roster', [[ann], ['1'], true, 0, true]); // this bridge is gone before it says the rest
-  presence.heed('node:roster', [[bob], ['2'], true, 0, true]);
+  presence.handle('node:roster', [[ann, bob], ['1', '2'], true]);
+  presence.handle('node:roster', [[ann], ['1'], true, 0, true]); // this bridge is gone before it says the rest
+  presence.handle('node:roster', [[bob], ['2'], true, 0, true]);
   assert.deepEqual(told, []);
-  presence.heed('node:roster', [[cid], ['3'], true, 1, false]);
+  presence.handle('node:roster', [[cid], ['3'], true, 1, false]);
   assert.deepEqual(told, [['node:leave', 'ann'], ['node:join', 'cid']]);
 });
 

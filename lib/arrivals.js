@@ -9,30 +9,30 @@ const { callbackOf, promised } = require('./outcomes.js');
 const { clearTimeout, monotonic, nextTick, setTimeout } = require('./time.js');
 
 class Arrivals {
-  #messenger;
+  #outbound;
   #limit;
   #bytes = 0;
   /** Messages that wait, in order, by target: { messages, question }. */
   #waiting = new Map();
 
   /** `limit`: bytes that may wait. */
-  constructor(messenger, limit) {
-    this.#messenger = messenger;
+  constructor(outbound, limit) {
+    this.#outbound = outbound;
     this.#limit = limit;
   }
 
   /** As node.publish, when the receiver listens, or after `wait` milliseconds. */
   publish(target, args, callback, how) {
     const parsed = parseTarget(target);
-    const kept = this.#messenger.keep(args);
+    const kept = this.#outbound.keep(args);
     if (callback !== undefined) return this.#askWhenThere(parsed, target, kept, callbackOf(callback), how);
-    return this.#add(parsed, target, kept.bytes, how, (error) => this.#messenger.postKept(target, kept, error));
+    return this.#add(parsed, target, kept.bytes, how, (error) => this.#outbound.postKept(target, kept, error));
   }
 
   /** The same as a promise; what is wrong with the data rejects. */
   request(target, args, how) {
     const parsed = parseTarget(target);
-    return promised((settle) => this.#askWhenThere(parsed, target, this.#messenger.keep(args), settle, how));
+    return promised((settle) => this.#askWhenThere(parsed, target, this.#outbound.keep(args), settle, how));
   }
 
   /** NodeInfo, once the node is there and, if an event is given, listens for it. `timeout` 0: whenever that is. */
@@ -40,7 +40,7 @@ class Arrivals {
     const until = timeout === 0 ? Infinity : monotonic() + timeout;
     const left = () => (timeout === 0 ? 0 : Math.max(Math.ceil(until - monotonic()), 1));
     return promised((settle) => {
-      const ask = () => this.#messenger.awaitNode(id, event, (error, values) => {
+      const ask = () => this.#outbound.awaitNode(id, event, (error, values) => {
         // The bridge was lost, and with it the question.
         if (error?.code === 'ERR_NODE_LEFT' && monotonic() < until) ask();
         else settle(error?.code === 'ERR_TIMEOUT' ? tooLate(id, event, timeout) : error, values);
@@ -52,7 +52,7 @@ class Arrivals {
   #askWhenThere(parsed, target, kept, settle, how) {
     this.#add(parsed, target, kept.bytes, how, (error) => {
       if (error !== null) settle(error, null);
-      else this.#messenger.askKept(target, kept, settle, how.timeout, how.signal);
+      else this.#outbound.askKept(target, kept, settle, how.timeout, how.signal);
     });
   }
 
@@ -75,7 +75,7 @@ class Arrivals {
 
   #question(target, node, event) {
     const queue = this.#waiting.get(target);
-    queue.question = this.#messenger.awaitNode(node, event, (error) => {
+    queue.question = this.#outbound.awaitNode(node, event, (error) => {
       if (this.#waiting.get(target) !== queue) return;
       if (error?.code === 'ERR_NODE_LEFT') {
         this.#question(target, node, event);
@@ -95,7 +95,7 @@ class Arrivals {
     this.#bytes -= bytes;
     if (queue.messages.size === 0) {
       this.#waiting.delete(target);
-      if (queue.question > 0) this.#messenger.cancel(queue.question);
+      if (queue.question > 0) this.#outbound.cancel(queue.question);
     }
     go(error);
   }

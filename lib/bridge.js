@@ -8,18 +8,18 @@ const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
 const { Context, Contexts } = require('./context.js');
 const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
-const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { removeExitHook, addExitHook } = require('./exit-hooks.js');
 const { guarded, tell, warn } = require('./guard.js');
 const { HandlerErrors } = require('./handler-errors.js');
 const { Handlers } = require('./handlers.js');
 const { custom, summary } = require('./inspect.js');
-const { Keeper } = require('./keeper.js');
+const { KeepAlive } = require('./keep-alive.js');
 const { checkMethod, parseBridgeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 const { createReply, giveContext } = require('./reply.js');
 const { clearTimeout, nextTick, setTimeout } = require('./time.js');
 const { FORMATS, decode, packClone } = require('./values.js');
-const { ENCODING } = require('./wire.js');
+const { ENCODING } = require('./native-abi.js');
 
 /** Where a caller's parts say which of its questions it is; 0: it waits for no answer. */
 const CORRELATION = 2;
@@ -30,7 +30,7 @@ const MAX_CLOSE = 64 * 1024;
 
 class Bridge extends EventEmitter {
   #native = null;
-  #keeper = new Keeper();
+  #keepAlive = new KeepAlive();
   #ready = new Ready();
   #handlers = new Handlers('method', new HandlerErrors(this).told);
   #contexts = new Contexts();
@@ -38,7 +38,7 @@ class Bridge extends EventEmitter {
   #ended = null;
   #failure = null;
   #listening = false;
-  #lastWords = () => this.#native.unlink();
+  #exitHook = () => this.#native.unlink();
 
   constructor(...args) {
     super();
@@ -110,12 +110,12 @@ class Bridge extends EventEmitter {
   }
 
   ref() {
-    this.#keeper.ref();
+    this.#keepAlive.ref();
     return this;
   }
 
   unref() {
-    this.#keeper.unref();
+    this.#keepAlive.unref();
     return this;
   }
 
@@ -134,8 +134,8 @@ class Bridge extends EventEmitter {
   #listen({ url, mode, maxMessage, maxPending, stallTimeout, resumeTimeout }) {
     const setup = { url, mode, maxMessage, maxPending, stallTimeout, resumeTimeout };
     this.#native = new native.NativeBridge(setup, () => this.#drain());
-    this.#keeper.start();
-    rememberLastWords(this.#lastWords);
+    this.#keepAlive.start();
+    addExitHook(this.#exitHook);
   }
 
   #end(order) {
@@ -167,11 +167,11 @@ class Bridge extends EventEmitter {
 
   #drain() {
     for (let event = this.#native.next(); event !== null; event = this.#native.next()) {
-      guarded(this.#heed, event);
+      guarded(this.#handleEvent, event);
     }
   }
 
-  #heed = (event) => {
+  #handleEvent = (event) => {
     switch (event.kind) {
       case 'call': return this.#call(event);
       case 'cancel': return this.#contexts.cancel(askerOf(event.caller), event.caller[CORRELATION], event.from);
@@ -195,8 +195,8 @@ class Bridge extends EventEmitter {
   }
 
   #over() {
-    this.#keeper.stop();
-    forgetLastWords(this.#lastWords);
+    this.#keepAlive.stop();
+    removeExitHook(this.#exitHook);
     this.#contexts.departed(() => true, 'ERR_CLOSED');
     this.#ended?.();
     this.emit('close');

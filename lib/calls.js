@@ -2,7 +2,7 @@
 
 // Who waits for which reply. The native side decides when a call ends; here it meets the callback, once.
 
-const { HELD } = require('./dropped.js');
+const { HELD } = require('./finalizer.js');
 const { guarded } = require('./guard.js');
 const { clearTimeout, setTimeout } = require('./time.js');
 
@@ -12,20 +12,20 @@ const MAX_TIMER = 2 ** 31 - 1;
 class Calls {
   #waiting = new Map();
   #native;
-  #tie;
+  #weakHandle;
   #timer = null;
   /** The shortest timeout among calls since the timer was set: it is never too late for the others. */
   #shortest = Infinity;
 
-  /** `tie` holds the node while anybody waits. */
-  constructor(native, tie) {
+  /** `weakHandle` holds the node while anybody waits. */
+  constructor(native, weakHandle) {
     this.#native = native;
-    this.#tie = tie;
+    this.#weakHandle = weakHandle;
   }
 
   /** Remembers `settle(error, args)` under `number`; `timeout` in milliseconds, 0 for ever. */
   add(number, settle, timeout) {
-    if (this.#waiting.size === 0) this.#tie.set(HELD.WAITING, true);
+    if (this.#waiting.size === 0) this.#weakHandle.set(HELD.WAITING, true);
     this.#waiting.set(number, settle);
     if (timeout !== 0 && timeout < this.#shortest) this.#arm(timeout);
   }
@@ -47,7 +47,7 @@ class Calls {
   takeAll() {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    this.#tie.set(HELD.WAITING, false);
+    this.#weakHandle.set(HELD.WAITING, false);
     clearTimeout(this.#timer);
     this.#shortest = Infinity;
     return (error) => {
@@ -58,7 +58,7 @@ class Calls {
 
   #remove(number) {
     const waited = this.#waiting.delete(number);
-    if (this.#waiting.size === 0) this.#tie.set(HELD.WAITING, false);
+    if (this.#waiting.size === 0) this.#weakHandle.set(HELD.WAITING, false);
     return waited;
   }
 

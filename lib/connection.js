@@ -214,7 +214,7 @@ class Connection {
 
   #later(delay) {
     this.#timer = setTimeout(() => this.start(), delay);
-    // The node's keeper says whether the process waits.
+    // The node's keepAlive says whether the process waits.
     this.#timer.unref();
   }
 

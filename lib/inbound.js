@@ -4,7 +4,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { noListener } = require('./advice.js');
-const { Aside } = require('./aside.js');
+const { Buffered } = require('./buffered.js');
 const { Context } = require('./context.js');
 const { RESERVED_EVENTS, fromNative } = require('./errors.js');
 const { rethrow, tell } = require('./guard.js');
@@ -12,7 +12,7 @@ const { Presence } = require('./presence.js');
 const { createReply, giveContext } = require('./reply.js');
 const { now, setImmediate } = require('./time.js');
 const { decode } = require('./values.js');
-const { DISPATCH, NOTICE } = require('./wire.js');
+const { DISPATCH, NOTICE } = require('./native-abi.js');
 
 /** Bit of `head`: the body is the only argument itself, a string. */
 const PLAIN = 1 << 29;
@@ -26,7 +26,7 @@ class Inbound {
   #emitter;
   #notices;
   #calls = null;
-  #messenger = null;
+  #outbound = null;
   #functions = null;
   #native = null;
   #handlers = null;
@@ -44,10 +44,10 @@ class Inbound {
   /** What is being delivered, if it was put aside. */
   #late = null;
   /** What came while the program had paused. */
-  #aside = new Aside({
+  #buffered = new Buffered({
     activate: (active) => this.#native.pause(active),
     deliver: (message) => this.#outside.runInAsyncScope(this.#deliverLate, this, message),
-    turned: () => this.#messenger.scheduleFlush(),
+    turned: () => this.#outbound.scheduleFlush(),
   });
   /** The asynchronous context in which messages come: that of no caller, and so not of whoever resumes. */
   #outside = null;
@@ -61,9 +61,9 @@ class Inbound {
   }
 
   /** `native` is the native side, `functions` its fast ones. `handlers` and `contexts`: of the node. */
-  connect(calls, messenger, functions, native, { handlers, contexts }) {
+  connect(calls, outbound, functions, native, { handlers, contexts }) {
     this.#calls = calls;
-    this.#messenger = messenger;
+    this.#outbound = outbound;
     this.#functions = functions;
     this.#native = native;
     this.#handlers = handlers;
@@ -76,7 +76,7 @@ class Inbound {
   }
 
   #refuse(from, event, correlation) {
-    this.#messenger.refuse(from, event, correlation, 'ERR_NODE_LEFT', `the node that was asked for '${event}' is leaving the bus`);
+    this.#outbound.refuse(from, event, correlation, 'ERR_NODE_LEFT', `the node that was asked for '${event}' is leaving the bus`);
   }
 
   /** Another handler, or none any more. */
@@ -103,23 +103,23 @@ class Inbound {
     const kind = head & 3;
     if (kind === DISPATCH.NOTICE) this.#notice(head >> 3, correlation, body);
     else if (kind === DISPATCH.REPLY) this.#reply(head, correlation, body);
-    else if (this.#aside.active) this.#putAside(head, correlation, body);
+    else if (this.#buffered.active) this.#buffer(head, correlation, body);
     else this.#deliver(head, correlation, body);
   };
 
   /** Puts what comes from others aside until `resume`. */
   pause() {
-    this.#aside.pause();
+    this.#buffered.pause();
   }
 
   /** Emits what was put aside, in order and in turns of its own, unless a listener pauses again. */
   resume() {
-    this.#aside.resume();
+    this.#buffered.resume();
   }
 
   /** What was put aside is not emitted any more. */
   end() {
-    this.#aside.end();
+    this.#buffered.end();
   }
 
   /** Delivers something under the names that its slots stood for when it came. */
@@ -145,12 +145,12 @@ class Inbound {
     this.#lastKey = -1;
   }
 
-  #putAside(head, correlation, body) {
+  #buffer(head, correlation, body) {
     const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
     const [from, event, asker] = [this.#names[fromSlot], this.#names[eventSlot], this.#askers[fromSlot]];
     const timeLeft = correlation === 0 ? -1 : this.#native.timeLeft;
     const until = timeLeft < 0 ? Infinity : now() + timeLeft;
-    this.#aside.add({ from, event, asker, until, head, correlation, body });
+    this.#buffered.add({ from, event, asker, until, head, correlation, body });
   }
 
   /** Milliseconds that whoever sent what is being delivered goes on waiting; -1: for ever, or not at all. */
@@ -167,7 +167,7 @@ class Inbound {
     if (correlation !== 0 && this.#refuses) return this.#refuse(from, event, correlation);
     const reply = correlation === 0 ? this.#lastReply : this.#createReply(from, event, broadcast, correlation, (head >> 3) & 3);
     if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
-    this.#messenger.refuse(from, event, correlation, 'ERR_NO_LISTENER', noListener(this.#emitter, event));
+    this.#outbound.refuse(from, event, correlation, 'ERR_NO_LISTENER', noListener(this.#emitter, event));
   }
 
   /**
@@ -184,7 +184,7 @@ class Inbound {
     }
     const from = this.#names[fromSlot];
     if (RESERVED_EVENTS.has(event)) {
-      if (!broadcast) this.#messenger.refuse(from, event, correlation, 'ERR_RESERVED_EVENT', `'${event}' is not for others to emit`);
+      if (!broadcast) this.#outbound.refuse(from, event, correlation, 'ERR_RESERVED_EVENT', `'${event}' is not for others to emit`);
       return false;
     }
     this.#lastKey = key;
@@ -210,7 +210,7 @@ class Inbound {
     try {
       return decode((head >> 3) & 3, body);
     } catch (error) {
-      if (!reply.broadcast) this.#messenger.refuse(reply.from, event, correlation, 'ERR_PROTOCOL', error.message);
+      if (!reply.broadcast) this.#outbound.refuse(reply.from, event, correlation, 'ERR_PROTOCOL', error.message);
       return null;
     }
   }
@@ -226,7 +226,7 @@ class Inbound {
 
   #createReply(from, event, broadcast, correlation, encoding) {
     if (this.#lastAsker !== null) return this.#createServed(from, event, this.#lastAsker, correlation, encoding);
-    return createReply(from, event, broadcast, (values) => this.#messenger.reply(from, correlation, values, encoding));
+    return createReply(from, event, broadcast, (values) => this.#outbound.reply(from, correlation, values, encoding));
   }
 
   /** A Reply to a question whose handler may ask whether it is still waited for. */
@@ -234,7 +234,7 @@ class Inbound {
     const context = new Context(from, event, false, this.#timeLeft());
     this.#contexts.open(asker, correlation, context);
     const reply = createReply(from, event, false, (values) => {
-      this.#messenger.reply(from, correlation, values, encoding);
+      this.#outbound.reply(from, correlation, values, encoding);
       this.#contexts.close(asker, correlation);
     });
     return giveContext(reply, context);
@@ -243,7 +243,7 @@ class Inbound {
   /** The bridge's own events; a node cannot make them. */
   #own(event, encoding, body) {
     try {
-      this.presence.heed(event, decode(encoding, body));
+      this.presence.handle(event, decode(encoding, body));
     } catch (error) {
       rethrow(error);
     }
@@ -262,13 +262,13 @@ class Inbound {
 
   #notice(notice, correlation, body) {
     try {
-      this.#heed(notice, correlation, body);
+      this.#handleNotice(notice, correlation, body);
     } catch (error) {
       rethrow(error);
     }
   }
 
-  #heed(notice, correlation, body) {
+  #handleNotice(notice, correlation, body) {
     switch (notice) {
       case NOTICE.NAME: return this.#name(correlation, body, undefined);
       case NOTICE.PEER: return this.#name(correlation, body.slice(SESSION), body);
@@ -295,9 +295,9 @@ class Inbound {
     }
   }
 
-  /** Of a question that is put aside, its end is heeded once more when the question has been delivered. */
+  /** Of a question that is put aside, its end is handled once more when the question has been delivered. */
   #noticeAgainLate(notice, correlation, body) {
-    if (this.#aside.active) this.#aside.add({ head: headOf(notice), correlation, body });
+    if (this.#buffered.active) this.#buffered.add({ head: headOf(notice), correlation, body });
   }
 
   #noticeLate(notice, correlation, body) {

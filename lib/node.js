@@ -10,20 +10,19 @@ const { Arrivals } = require('./arrivals.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
 const { Contexts } = require('./context.js');
-const { driver } = require('./driver.js');
-const { HELD, Tie, watch } = require('./dropped.js');
+const { driver, lane } = require('./environment.js');
 const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
-const { forgetLastWords, rememberLastWords } = require('./exit.js');
+const { removeExitHook, addExitHook } = require('./exit-hooks.js');
+const { HELD, WeakHandle, watch } = require('./finalizer.js');
 const { Flow } = require('./flow.js');
 const { tell, warn } = require('./guard.js');
 const { HandlerErrors } = require('./handler-errors.js');
 const { Handlers } = require('./handlers.js');
 const { Inbound } = require('./inbound.js');
 const { custom, summary } = require('./inspect.js');
-const { Keeper } = require('./keeper.js');
-const { lane } = require('./lane.js');
+const { KeepAlive } = require('./keep-alive.js');
 const { Leaving } = require('./leaving.js');
-const { Messenger } = require('./messenger.js');
+const { Outbound } = require('./outbound.js');
 const { checkEvent, isEventName, parseCallOptions, parseLeave, parseNodeOptions, parseWait } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 
@@ -32,15 +31,15 @@ const MAX_INTERESTS = 10_000;
 
 class Node extends EventEmitter {
   #options;
-  #tie;
+  #weakHandle;
   #native;
   #flush;
   #calls;
-  #messenger;
+  #outbound;
   #arrivals;
   #connection;
   #inbound;
-  #keeper = new Keeper();
+  #keepAlive = new KeepAlive();
   #ready = new Ready();
   #interests = new Set();
   #handlers = new Handlers('event', new HandlerErrors(this).told);
@@ -50,8 +49,8 @@ class Node extends EventEmitter {
   #leaving;
   /** Whether the program has given up what was not delivered. */
   #forced = false;
-  #lastWords;
-  #estate;
+  #exitHook;
+  #resources;
 
   constructor(...args) {
     super();
@@ -60,26 +59,26 @@ class Node extends EventEmitter {
     const inbound = new Inbound(this, this.#noticed());
     this.#inbound = inbound;
     // All that the native side has of this node, so that a forgotten one can be collected.
-    this.#tie = new Tie(this, inbound);
+    this.#weakHandle = new WeakHandle(this, inbound);
     const { id, maxMessage, maxPending } = options;
     this.#native = new native.NativeNode(
       { id, maxMessage, maxPending, taskDriver: driver() === 'task', lane: lane(), replaces: options.onTaken === 'replace' },
-      this.#tie.dispatch,
+      this.#weakHandle.dispatch,
     );
     const functions = this.#native.functions();
     this.#flush = functions.flush;
-    this.#calls = new Calls(this.#native, this.#tie);
-    this.#messenger = new Messenger(this.#native, functions, this.#calls, options, this.#undeliverable);
-    this.#arrivals = new Arrivals(this.#messenger, options.maxPending);
+    this.#calls = new Calls(this.#native, this.#weakHandle);
+    this.#outbound = new Outbound(this.#native, functions, this.#calls, options, this.#undeliverable);
+    this.#arrivals = new Arrivals(this.#outbound, options.maxPending);
     const served = { handlers: this.#handlers, contexts: this.#contexts };
-    inbound.connect(this.#calls, this.#messenger, functions, this.#native, served);
+    inbound.connect(this.#calls, this.#outbound, functions, this.#native, served);
     this.#leaving = new Leaving(this.#handlers.work, this.#leavingSteps());
-    this.#connection = new Connection(this.#native, this.#tie.turn, this.#options, this.#connected());
-    this.#lastWords = this.#native.flushBlocking.bind(this.#native);
-    this.#keeper.start();
-    rememberLastWords(this.#lastWords);
-    this.#estate = estateOf(options.id, this.#native, functions, this.#tie, this.#calls, this.#keeper, this.#lastWords);
-    watch(this, this.#estate);
+    this.#connection = new Connection(this.#native, this.#weakHandle.turn, this.#options, this.#connected());
+    this.#exitHook = this.#native.flushBlocking.bind(this.#native);
+    this.#keepAlive.start();
+    addExitHook(this.#exitHook);
+    this.#resources = resourcesOf(options.id, this.#native, functions, this.#weakHandle, this.#calls, this.#keepAlive, this.#exitHook);
+    watch(this, this.#resources);
     this.#connection.start();
   }
 
@@ -104,7 +103,7 @@ class Node extends EventEmitter {
   }
 
   get needDrain() {
-    return this.#messenger.needDrain;
+    return this.#outbound.needDrain;
   }
 
   /** Writes what was sent in this tick, before a long stretch of work that lets no tick end. */
@@ -114,26 +113,26 @@ class Node extends EventEmitter {
   }
 
   publish(target, ...args) {
-    this.#messenger.publish(target, args, takeCallback(args), this.#options.replyTimeout);
+    this.#outbound.publish(target, args, takeCallback(args), this.#options.replyTimeout);
     return this;
   }
 
   request(target, ...args) {
-    return this.#messenger.request(target, args, this.#options.replyTimeout);
+    return this.#outbound.request(target, args, this.#options.replyTimeout);
   }
 
   broadcast(event, ...args) {
-    this.#messenger.broadcast(event, args);
+    this.#outbound.broadcast(event, args);
     return this;
   }
 
   rpc(method, ...args) {
-    this.#messenger.rpc(method, args, takeCallback(args), this.#options.replyTimeout);
+    this.#outbound.rpc(method, args, takeCallback(args), this.#options.replyTimeout);
     return this;
   }
 
   call(method, ...args) {
-    return this.#messenger.call(method, args, this.#options.replyTimeout);
+    return this.#outbound.call(method, args, this.#options.replyTimeout);
   }
 
   handle(event, handler) {
@@ -153,22 +152,22 @@ class Node extends EventEmitter {
 
   with(options) {
     const { timeout = this.#options.replyTimeout, signal, wait } = parseCallOptions(options);
-    const messenger = this.#messenger;
+    const outbound = this.#outbound;
     const arrivals = wait > 0 ? this.#arrivals : null;
     const how = { wait, timeout, signal };
     const scoped = {
       request: (target, ...args) => (
-        arrivals === null ? messenger.request(target, args, timeout, signal) : arrivals.request(target, args, how)
+        arrivals === null ? outbound.request(target, args, timeout, signal) : arrivals.request(target, args, how)
       ),
-      call: (method, ...args) => messenger.call(method, args, timeout, signal),
+      call: (method, ...args) => outbound.call(method, args, timeout, signal),
       publish: (target, ...args) => {
         const callback = takeCallback(args);
-        if (arrivals === null) messenger.publish(target, args, callback, timeout, signal);
+        if (arrivals === null) outbound.publish(target, args, callback, timeout, signal);
         else arrivals.publish(target, args, callback, how);
         return scoped;
       },
       rpc: (method, ...args) => {
-        messenger.rpc(method, args, takeCallback(args), timeout, signal);
+        outbound.rpc(method, args, takeCallback(args), timeout, signal);
         return scoped;
       },
     };
@@ -181,7 +180,7 @@ class Node extends EventEmitter {
   }
 
   nodes() {
-    return this.#messenger.roster(this.#options.replyTimeout)
+    return this.#outbound.roster(this.#options.replyTimeout)
       .then((infos) => infos.map((info) => this.#inbound.presence.shown(info)));
   }
 
@@ -206,12 +205,12 @@ class Node extends EventEmitter {
   }
 
   ref() {
-    this.#keeper.ref();
+    this.#keepAlive.ref();
     return this;
   }
 
   unref() {
-    this.#keeper.unref();
+    this.#keepAlive.unref();
     return this;
   }
 
@@ -274,7 +273,7 @@ class Node extends EventEmitter {
       this.#flow.listenersRemoved();
       if (events.length > 0) this.#updateInterest(events[0]);
       else for (const event of [...this.#interests]) this.#updateInterest(event);
-      this.#tie.set(HELD.LISTENED, this.eventNames().length > 0);
+      this.#weakHandle.set(HELD.LISTENED, this.eventNames().length > 0);
     }
   }
 
@@ -292,7 +291,7 @@ class Node extends EventEmitter {
   #updateInterest(event) {
     const listens = this.listenerCount(event) > 0;
     // EventEmitter's constructor may not have been followed by ours yet.
-    this.#tie?.set(HELD.LISTENED, listens || this.eventNames().length > 0);
+    this.#weakHandle?.set(HELD.LISTENED, listens || this.eventNames().length > 0);
     if (this.#handlers?.prune(this, event)) this.#inbound.handlersChanged();
     if (listens === this.#interests.has(event) || !isInterest(event)) return;
     if (listens) warnOfWildcard(event);
@@ -300,7 +299,7 @@ class Node extends EventEmitter {
     else this.#interests.delete(event);
     if (PRESENCE_EVENTS.has(event)) this.#updatePresence();
     else this.#native?.listen(event, listens);
-    this.#messenger?.scheduleFlush();
+    this.#outbound?.scheduleFlush();
   }
 
   /** Whoever hears of one side of presence hears of both, or could not tell what changed while there was no bridge. */
@@ -317,9 +316,9 @@ class Node extends EventEmitter {
       online: (first) => {
         if (this.#state !== 'leaving') {
           this.#state = 'online';
-          this.#tie.set(HELD.CONNECTING, false);
+          this.#weakHandle.set(HELD.CONNECTING, false);
         }
-        this.#messenger.online();
+        this.#outbound.online();
         if (this.#state === 'leaving') this.#flush();
         if (this.#state === 'leaving' && !first) return;
         if (first) announce(this, this.#ready, this.#options.onConnect, null);
@@ -332,7 +331,7 @@ class Node extends EventEmitter {
           return;
         }
         this.#state = 'offline';
-        this.#tie.set(HELD.CONNECTING, true);
+        this.#weakHandle.set(HELD.CONNECTING, true);
         tell(this, 'disconnect', error);
       },
       retrying: (error) => {
@@ -371,7 +370,7 @@ class Node extends EventEmitter {
       rejected: (error) => this.#connection.rejected(error),
       lost: (error) => this.#connection.lost(error),
       drain: () => {
-        this.#messenger.needDrain = false;
+        this.#outbound.needDrain = false;
         tell(this, 'drain');
       },
       left: () => this.#close(closedError('the node has left'), true),
@@ -388,7 +387,7 @@ class Node extends EventEmitter {
     const left = () => this.#close(closedError('the node has left'), true);
     return {
       drain: () => {
-        this.#tie.set(HELD.CONNECTING, true);
+        this.#weakHandle.set(HELD.CONNECTING, true);
         this.#inbound.refuseQuestions();
       },
       goodbye: () => {
@@ -426,15 +425,15 @@ class Node extends EventEmitter {
     const handedOver = this.#connection.end();
     this.#ready.settle(error);
     handedOver.then(() => {
-      this.#keeper.stop();
+      this.#keepAlive.stop();
       this.#leaving.end();
     });
     const endCalls = this.#calls.takeAll();
     this.#inbound.end();
-    this.#messenger.needDrain = false;
+    this.#outbound.needDrain = false;
     // From here on the program hears of it, and may do whatever it likes.
     this.#contexts.departed(() => true, 'ERR_CLOSED');
-    this.#estate.release(error.message);
+    this.#resources.release(error.message);
     return endCalls(error);
   }
 
@@ -449,16 +448,16 @@ class Node extends EventEmitter {
 }
 
 /** What is left of a node that was forgotten; it must not lead to the node. `release(text)` ends any node. */
-function estateOf(id, handle, functions, tie, calls, keeper, lastWords) {
+function resourcesOf(id, nativeNode, functions, weakHandle, calls, keepAlive, exitHook) {
   const release = (text) => {
-    handle.close(text);
-    // Until then the tie takes what the native side has to say.
-    tie.end();
-    // Its timer would keep what is left of the node until the last of its timeouts is over.
+    nativeNode.close(text);
+    // Until then the weak handle takes what the native side has to say.
+    weakHandle.end();
+    // The calls' timer would keep what is left of the node until the last of the timeouts is over.
     calls.takeAll();
-    forgetLastWords(lastWords);
+    removeExitHook(exitHook);
   };
-  return { id, native: handle, functions, tie, keeper, release };
+  return { id, native: nativeNode, functions, weakHandle, keepAlive, release };
 }
 
 function closedError(reason) {

@@ -28,7 +28,7 @@ class Presence {
    * The bridge's own word: 'node:roster' (infos, identities, complete, part, more), 'node:join' (info, fresh, identity)
    * or 'node:leave' (info, reason, identity). An identity is that of a process, whatever bridge it is on.
    */
-  heed(event, args) {
+  handle(event, args) {
     if (event === 'node:roster') return this.#list(...args);
     // Before the first roster this node was not listening yet, as far as the bridge knew.
     if (this.#known === null) return undefined;

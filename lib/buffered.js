@@ -10,7 +10,7 @@ const TURN = 4;
 const SLACK = 1024;
 
 /** Messages that wait, first in, first out. */
-class Aside {
+class Buffered {
   /** Whether what comes goes here: while paused, and until the last that waited is emitted. */
   #active = false;
   #host;
@@ -98,4 +98,4 @@ class Aside {
   }
 }
 
-module.exports = { Aside };
+module.exports = { Buffered };

@@ -1,13 +1,13 @@
 'use strict';
 
-// How a node is held, let go, and seen off: lib/dropped.js by itself, with a native side that only takes notes.
+// How a node is held, let go, and seen off: lib/finalizer.js by itself, with a native side that only takes notes.
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const v8 = require('node:v8');
 const vm = require('node:vm');
-const { HELD, Tie, watch } = require('../lib/dropped.js');
-const { DISPATCH, NOTICE } = require('../lib/wire.js');
+const { HELD, WeakHandle, watch } = require('../lib/finalizer.js');
+const { DISPATCH, NOTICE } = require('../lib/native-abi.js');
 const { LIMIT } = require('./support/bus');
 
 v8.setFlagsFromString('--expose-gc');
@@ -32,61 +32,61 @@ function forgettable({ leaves = true, id = 'ann' } = {}) {
   };
   const node = {};
   const inbound = { node, dispatch: note('dispatch'), turn: note('turn') };
-  const tie = new Tie(node, inbound);
+  const weakHandle = new WeakHandle(node, inbound);
   const native = { leave: note('leave', leaves), insistOnLeaving: note('insist') };
-  const [functions, keeper] = [{ turn: note('farewell turn') }, { stop: note('end') }];
-  watch(node, { id, native, functions, tie, keeper, release: note('close') });
-  return { tie, notes, node: new WeakRef(node) };
+  const [functions, keepAlive] = [{ turn: note('farewell turn') }, { stop: note('end') }];
+  watch(node, { id, native, functions, weakHandle, keepAlive, release: note('close') });
+  return { weakHandle, notes, node: new WeakRef(node) };
 }
 
 const notice = (number) => DISPATCH.NOTICE | number << 3;
 
-test('a tie passes calls on and holds while there is a reason', LIMIT, async () => {
-  const { tie, notes, node } = forgettable();
-  tie.set(HELD.LISTENED, true);
-  tie.set(HELD.CONNECTING, false);
+test('a weak handle passes calls on and holds while there is a reason', LIMIT, async () => {
+  const { weakHandle, notes, node } = forgettable();
+  weakHandle.set(HELD.LISTENED, true);
+  weakHandle.set(HELD.CONNECTING, false);
   for (let n = 0; n < 5; n += 1) await collect();
-  tie.dispatch(0, 0, '');
-  tie.turn();
+  weakHandle.dispatch(0, 0, '');
+  weakHandle.turn();
   assert.deepEqual(notes, ['dispatch', 'turn']);
-  tie.set(HELD.LISTENED, false);
+  weakHandle.set(HELD.LISTENED, false);
   await collectUntil(() => node.deref() === undefined);
 });
 
 test('a reason that comes back in time holds again', LIMIT, async () => {
-  const { tie, notes } = forgettable();
-  tie.set(HELD.CONNECTING, false);
-  tie.set(HELD.WAITING, true);
+  const { weakHandle, notes } = forgettable();
+  weakHandle.set(HELD.CONNECTING, false);
+  weakHandle.set(HELD.WAITING, true);
   for (let n = 0; n < 5; n += 1) await collect();
   assert.deepEqual(notes, []);
 });
 
 test('a forgotten node says goodbye, reads on until that is heard, and is freed', LIMIT, async () => {
-  const { tie, notes } = forgettable();
-  tie.set(HELD.CONNECTING, false);
+  const { weakHandle, notes } = forgettable();
+  weakHandle.set(HELD.CONNECTING, false);
   await collectUntil(() => notes.length > 0);
   assert.deepEqual(notes, ['leave']);
-  tie.turn();
-  tie.dispatch(DISPATCH.MESSAGE, 0, '');
-  tie.dispatch(notice(NOTICE.DRAIN), 0, '');
+  weakHandle.turn();
+  weakHandle.dispatch(DISPATCH.MESSAGE, 0, '');
+  weakHandle.dispatch(notice(NOTICE.DRAIN), 0, '');
   assert.deepEqual(notes, ['leave', 'farewell turn']);
-  tie.dispatch(notice(NOTICE.LEFT), 0, '');
+  weakHandle.dispatch(notice(NOTICE.LEFT), 0, '');
   await collectUntil(() => notes.length > 2);
   assert.deepEqual(notes, ['leave', 'farewell turn', 'close', 'end']);
 });
 
 test('a forgotten node whose link is gone is freed at once', LIMIT, async () => {
-  const { tie, notes } = forgettable({ leaves: false });
-  tie.set(HELD.CONNECTING, false);
+  const { weakHandle, notes } = forgettable({ leaves: false });
+  weakHandle.set(HELD.CONNECTING, false);
   await collectUntil(() => notes.length > 2);
   assert.deepEqual(notes, ['leave', 'close', 'end']);
 });
 
 test('a node that has left is let go, whatever listens to it, and nothing is said', LIMIT, async () => {
-  const { tie, notes, node } = forgettable();
-  tie.set(HELD.LISTENED, true);
-  tie.end();
-  tie.set(HELD.LISTENED, true);
+  const { weakHandle, notes, node } = forgettable();
+  weakHandle.set(HELD.LISTENED, true);
+  weakHandle.end();
+  weakHandle.set(HELD.LISTENED, true);
   await collectUntil(() => node.deref() === undefined);
   for (let n = 0; n < 5; n += 1) await collect();
   assert.deepEqual(notes, []);
@@ -94,8 +94,8 @@ test('a node that has left is let go, whatever listens to it, and nothing is sai
 
 test('the warning comes once, names the node and says what to do', LIMIT, async (t) => {
   // In a process that has not warned yet.
-  delete require.cache[require.resolve('../lib/dropped.js')];
-  const fresh = require('../lib/dropped.js');
+  delete require.cache[require.resolve('../lib/finalizer.js')];
+  const fresh = require('../lib/finalizer.js');
   const warnings = [];
   const take = (warning) => warnings.push(warning);
   process.on('warning', take);
@@ -103,8 +103,8 @@ test('the warning comes once, names the node and says what to do', LIMIT, async 
   let ended = 0;
   for (const id of ['bob', 'carl']) {
     const native = { leave: () => false };
-    const tie = new fresh.Tie({}, {});
-    fresh.watch({}, { id, native, functions: {}, tie, keeper: { stop: () => (ended += 1) }, release() {} });
+    const weakHandle = new fresh.WeakHandle({}, {});
+    fresh.watch({}, { id, native, functions: {}, weakHandle, keepAlive: { stop: () => (ended += 1) }, release() {} });
   }
   await collectUntil(() => ended === 2);
   await new Promise(setImmediate);

@@ -10,12 +10,12 @@ const { outcomeOf } = require('./reply.js');
 const { Targets } = require('./targets.js');
 const { nextTick } = require('./time.js');
 const { FORMATS, isError, outlineOf, packClone } = require('./values.js');
-const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE } = require('./wire.js');
+const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE } = require('./native-abi.js');
 
 /** No reply is wanted. */
 const NONE = -1;
 
-class Messenger {
+class Outbound {
   #native;
   #calls;
   #advanced;
@@ -294,4 +294,4 @@ function sendError(send, error) {
   return send([outlineOf(error)]);
 }
 
-module.exports = { Messenger };
+module.exports = { Outbound };

@@ -8,7 +8,7 @@ const { clearInterval, setInterval } = require('./time.js');
 const LONGEST = 2 ** 31 - 1;
 
 /** Keeps the process alive from `start` to `stop`, except while unref'd. */
-class Keeper {
+class KeepAlive {
   #timer = null;
   #referenced = true;
 
@@ -33,4 +33,4 @@ class Keeper {
   }
 }
 
-module.exports = { Keeper };
+module.exports = { KeepAlive };

@@ -3,13 +3,13 @@
 // Nodes that were forgotten without leave(): what the garbage collector finds leaves the bus, and a warning says so.
 //
 // The native side calls into a node for as long as it has a link, which would keep every node for ever. So it is
-// given a tie instead, which holds its node only while the node is of use to somebody: while something listens to
+// given a WeakHandle instead, which holds its node only while the node is of use to somebody: while something listens to
 // it, a call waits, or it has yet to connect. Otherwise it is for those who refer to it to keep it. A node that hosts
 // the bridge is kept by the bridge; and a bridge, like a listening server, serves others and is never forgotten.
 
 const { warn } = require('./guard.js');
 const { clearTimeout, setImmediate, setTimeout } = require('./time.js');
-const { DISPATCH, NOTICE } = require('./wire.js');
+const { DISPATCH, NOTICE } = require('./native-abi.js');
 
 /** Reasons to hold a node that nobody refers to. */
 const HELD = Object.freeze({ CONNECTING: 1, LISTENED: 2, WAITING: 4 });
@@ -26,7 +26,7 @@ const ENDS = new Set([NOTICE.LEFT, NOTICE.LOST, NOTICE.ENDED]);
 const kept = new WeakMap();
 
 /** Between the native side and a node's Inbound: strong while there is a reason, else weak. */
-class Tie {
+class WeakHandle {
   #weak;
   #strong;
   #reasons = HELD.CONNECTING;
@@ -58,25 +58,25 @@ class Tie {
     forgotten.unregister(this);
   }
 
-  /** The node is gone; `heir` takes the calls. */
-  bequeath(heir) {
-    this.#strong = heir;
+  /** The node is gone; `successor` takes the calls. */
+  handOver(successor) {
+    this.#strong = successor;
   }
 }
 
 /** Takes the calls of a node that is gone until it has left the bus, in good order: what it had sent arrives. */
-class Farewell {
-  #estate;
+class Cleanup {
+  #resources;
   #patience = null;
 
-  /** `estate`: as given to `watch`. */
-  constructor(estate) {
-    this.#estate = estate;
+  /** `resources`: as given to `watch`. */
+  constructor(resources) {
+    this.#resources = resources;
   }
 
   say() {
-    const { native, tie } = this.#estate;
-    tie.bequeath(this);
+    const { native, weakHandle } = this.#resources;
+    weakHandle.handOver(this);
     if (!native.leave()) return this.#end();
     this.#patience = setTimeout(() => {
       native.insistOnLeaving();
@@ -89,23 +89,23 @@ class Farewell {
   }
 
   turn() {
-    this.#estate.functions.turn();
+    this.#resources.functions.turn();
   }
 
   #end() {
     clearTimeout(this.#patience);
-    const { release, keeper } = this.#estate;
+    const { release, keepAlive } = this.#resources;
     // The link must not be taken from under the call that brings the notice.
     setImmediate(() => {
       release('the node was forgotten');
-      keeper.stop();
+      keepAlive.stop();
     });
   }
 }
 
-const forgotten = new FinalizationRegistry((estate) => {
-  warnOnce(estate.id);
-  new Farewell(estate).say();
+const forgotten = new FinalizationRegistry((resources) => {
+  warnOnce(resources.id);
+  new Cleanup(resources).say();
 });
 
 let warned = false;
@@ -123,11 +123,11 @@ function warnOnce(id) {
 }
 
 /**
- * Ends `node` well should it be forgotten before its tie has ended. Nothing in `estate` may lead to the node:
- * { id, native, functions, tie, keeper, release(text) }, where `release` is what ends every node.
+ * Ends `node` well should it be forgotten before its WeakHandle has ended. Nothing in `resources` may lead to the node:
+ * { id, native, functions, weakHandle, keepAlive, release(text) }, where `release` is what ends every node.
  */
-function watch(node, estate) {
-  forgotten.register(node, estate, estate.tie);
+function watch(node, resources) {
+  forgotten.register(node, resources, resources.weakHandle);
 }
 
-module.exports = { HELD, Tie, watch };
+module.exports = { HELD, WeakHandle, watch };

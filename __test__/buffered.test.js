@@ -7,32 +7,32 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { performance } = require('node:perf_hooks');
 const { setImmediate: nextTurn } = require('node:timers/promises');
-const { Aside } = require('../lib/aside.js');
+const { Buffered } = require('../lib/buffered.js');
 const { LIMIT, barrier, openBus } = require('./support/bus');
 const { collect } = require('./support/watch');
 
 /** Turns take 4 ms; with a message that takes one, so many fit at most, and one that is begun in time. */
 const MOST_IN_A_TURN = 5;
 
-/** An Aside that keeps what it delivers; `deliver` does more. */
-function asideOf(deliver = () => {}) {
+/** A Buffered that keeps what it delivers; `deliver` does more. */
+function bufferedOf(deliver = () => {}) {
   const delivered = [];
   const active = [];
-  const aside = new Aside({
+  const buffered = new Buffered({
     activate: (on) => active.push(on),
     deliver(message) {
       delivered.push(message.body);
-      deliver(message, aside);
+      deliver(message, buffered);
     },
     turned() {},
   });
-  return { aside, delivered, active };
+  return { buffered, delivered, active };
 }
 
 /** Resolves when nothing waits; what waited was delivered in so many turns of the loop. */
-async function emptied(aside) {
+async function emptied(buffered) {
   let turns = 0;
-  for (; aside.length > 0; turns += 1) await nextTurn();
+  for (; buffered.length > 0; turns += 1) await nextTurn();
   return turns;
 }
 
@@ -44,76 +44,76 @@ const numbers = (count) => Array.from({ length: count }, (_, n) => String(n));
 
 test('what waits is delivered in order, a million as well as one', LIMIT, async () => {
   for (const count of [1, 1_000_000]) {
-    const { aside, delivered, active } = asideOf();
-    aside.pause();
-    aside.pause();
+    const { buffered, delivered, active } = bufferedOf();
+    buffered.pause();
+    buffered.pause();
     const sent = numbers(count);
-    sent.forEach((body) => aside.add({ body }));
-    assert.deepEqual([aside.length, delivered.length], [count, 0]);
-    aside.resume();
+    sent.forEach((body) => buffered.add({ body }));
+    assert.deepEqual([buffered.length, delivered.length], [count, 0]);
+    buffered.resume();
     assert.equal(delivered.length, 0, 'never within resume()');
-    await emptied(aside);
+    await emptied(buffered);
     assert.deepEqual(delivered, sent);
     await nextTurn();
-    assert.deepEqual([aside.active, active], [false, [true, false]]);
+    assert.deepEqual([buffered.active, active], [false, [true, false]]);
   }
 });
 
 test('the loop goes round every few milliseconds, however much waits', LIMIT, async () => {
-  const { aside, delivered } = asideOf(takeAMillisecond);
-  aside.pause();
-  numbers(100).forEach((body) => aside.add({ body }));
-  aside.resume();
-  for (let before = 0; aside.length > 0; before = delivered.length) {
+  const { buffered, delivered } = bufferedOf(takeAMillisecond);
+  buffered.pause();
+  numbers(100).forEach((body) => buffered.add({ body }));
+  buffered.resume();
+  for (let before = 0; buffered.length > 0; before = delivered.length) {
     await nextTurn();
     assert.ok(delivered.length - before <= MOST_IN_A_TURN, `${delivered.length - before} in one turn`);
   }
 });
 
 test('what comes meanwhile waits behind what waited', LIMIT, async () => {
-  const { aside, delivered } = asideOf(({ body }) => {
-    if (body < 50) aside.add({ body: body + 50 });
+  const { buffered, delivered } = bufferedOf(({ body }) => {
+    if (body < 50) buffered.add({ body: body + 50 });
     takeAMillisecond();
   });
-  aside.pause();
-  for (let body = 0; body < 50; body += 1) aside.add({ body });
-  aside.resume();
+  buffered.pause();
+  for (let body = 0; body < 50; body += 1) buffered.add({ body });
+  buffered.resume();
   await nextTurn();
-  assert.equal(aside.active, true, 'what comes now has to wait');
-  await emptied(aside);
+  assert.equal(buffered.active, true, 'what comes now has to wait');
+  await emptied(buffered);
   assert.deepEqual(delivered, [...Array(100).keys()]);
 });
 
 test('paused by a listener, it stops there; resumed, it goes on there, once', LIMIT, async () => {
-  const { aside, delivered } = asideOf(({ body }) => {
-    if (body === '3') aside.pause();
+  const { buffered, delivered } = bufferedOf(({ body }) => {
+    if (body === '3') buffered.pause();
   });
-  aside.pause();
+  buffered.pause();
   const sent = numbers(10);
-  sent.forEach((body) => aside.add({ body }));
-  aside.resume();
-  aside.resume();
+  sent.forEach((body) => buffered.add({ body }));
+  buffered.resume();
+  buffered.resume();
   await nextTurn();
   await nextTurn();
   assert.deepEqual(delivered, sent.slice(0, 4));
-  aside.resume();
-  aside.pause();
+  buffered.resume();
+  buffered.pause();
   await nextTurn();
   assert.deepEqual(delivered, sent.slice(0, 4), 'paused before its turn came');
-  aside.resume();
-  await emptied(aside);
+  buffered.resume();
+  await emptied(buffered);
   assert.deepEqual(delivered, sent);
 });
 
 test('ended by a listener: nothing more is delivered, and nothing waits', LIMIT, async () => {
-  const { aside, delivered } = asideOf(({ body }) => {
-    if (body === '3') aside.end();
+  const { buffered, delivered } = bufferedOf(({ body }) => {
+    if (body === '3') buffered.end();
   });
-  aside.pause();
-  numbers(10).forEach((body) => aside.add({ body }));
-  aside.resume();
-  await emptied(aside);
-  assert.deepEqual([delivered, aside.length], [['0', '1', '2', '3'], 0]);
+  buffered.pause();
+  numbers(10).forEach((body) => buffered.add({ body }));
+  buffered.resume();
+  await emptied(buffered);
+  assert.deepEqual([delivered, buffered.length], [['0', '1', '2', '3'], 0]);
 });
 
 test('a node that paused: 200 000 messages, others meanwhile, and the loop goes round', LIMIT, async (t) => {
