@@ -9,7 +9,7 @@
 
 const { warn } = require('./guard.js');
 const { clearTimeout, setImmediate, setTimeout } = require('./time.js');
-const { DISPATCH, NOTICE } = require('./native-abi.js');
+const { DISPATCH, NOTICE, kindOf, noticeOf } = require('./native-abi.js');
 
 /** Reasons to hold a node that nobody refers to. */
 const HELD = Object.freeze({ CONNECTING: 1, LISTENED: 2, WAITING: 4 });
@@ -85,7 +85,7 @@ class Cleanup {
   }
 
   dispatch(head) {
-    if ((head & 3) === DISPATCH.NOTICE && ENDS.has(head >> 3)) this.#end();
+    if (kindOf(head) === DISPATCH.NOTICE && ENDS.has(noticeOf(head))) this.#end();
   }
 
   turn() {

@@ -12,12 +12,10 @@ const { Presence } = require('./presence.js');
 const { createReply, giveContext } = require('./reply.js');
 const { now, setImmediate } = require('./time.js');
 const { decode } = require('./values.js');
-const { DISPATCH, NOTICE } = require('./native-abi.js');
+const {
+  DISPATCH, NOTICE, encodingOf, eventSlot, flowOf, fromSlot, isPlain, kindOf, noticeHead, noticeOf,
+} = require('./native-abi.js');
 
-/** Bit of `head`: the body is the only argument itself, a string. */
-const PLAIN = 1 << 29;
-/** Bits of `head` that say who sends what: kind, sender's slot, event's slot. */
-const WHO_AND_WHAT = 0x1fff_ffe7;
 /** Hex digits of the session before an id, in the name of a node that asks. */
 const SESSION = 16;
 const NO_SESSION = '0'.repeat(SESSION);
@@ -37,12 +35,9 @@ class Inbound {
   #askers = [''];
   #acknowledging = false;
   #refuses = false;
-  #lastKey = -1;
-  #lastReply = null;
-  /** Who asks, if the event is served. */
-  #lastAsker = null;
-  /** What is being delivered, if it was put aside. */
-  #late = null;
+  /** Of the message before: sender, event and kind as numbers, and what is known of messages like that. */
+  #lastFlow = -1;
+  #lastOrigin = null;
   /** What came while the program had paused. */
   #buffered = new Buffered({
     activate: (active) => this.#native.pause(active),
@@ -81,7 +76,7 @@ class Inbound {
 
   /** Another handler, or none any more. */
   handlersChanged() {
-    this.#lastKey = -1;
+    this.#lastFlow = -1;
   }
 
   /** Called by the native side when the socket is ready. */
@@ -100,8 +95,8 @@ class Inbound {
 
   /** Called by the native side with each event: see src/binding/dispatch.rs. It must not throw. */
   dispatch = (head, correlation, body) => {
-    const kind = head & 3;
-    if (kind === DISPATCH.NOTICE) this.#notice(head >> 3, correlation, body);
+    const kind = kindOf(head);
+    if (kind === DISPATCH.NOTICE) this.#notice(noticeOf(head), correlation, body);
     else if (kind === DISPATCH.REPLY) this.#reply(head, correlation, body);
     else if (this.#buffered.active) this.#buffer(head, correlation, body);
     else this.#deliver(head, correlation, body);
@@ -122,81 +117,62 @@ class Inbound {
     this.#buffered.end();
   }
 
-  /** Delivers something under the names that its slots stood for when it came. */
-  #deliverLate(message) {
-    const { from, event, asker, head, correlation, body } = message;
-    if ((head & 3) === DISPATCH.NOTICE) return this.#noticeLate(head >> 3, correlation, body);
-    this.#functions.taken();
-    const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
-    const [fromNow, eventNow] = [this.#names[fromSlot], this.#names[eventSlot]];
-    const askerNow = this.#askers[fromSlot];
-    const renamed = from !== fromNow || event !== eventNow || asker !== askerNow;
-    if (renamed) this.#rename(fromSlot, from, asker, eventSlot, event);
-    this.#late = message;
-    this.#deliver(head, correlation, body);
-    this.#late = null;
-    if (renamed) this.#rename(fromSlot, fromNow, askerNow, eventSlot, eventNow);
-  }
-
-  #rename(fromSlot, from, asker, eventSlot, event) {
-    this.#names[fromSlot] = from;
-    this.#askers[fromSlot] = asker;
-    this.#names[eventSlot] = event;
-    this.#lastKey = -1;
-  }
-
+  /** Keeps a message for later, with what its slots stand for now and the time that its sender waits for a reply. */
   #buffer(head, correlation, body) {
-    const [fromSlot, eventSlot] = [(head >> 5) & 0xfff, (head >> 17) & 0xfff];
-    const [from, event, asker] = [this.#names[fromSlot], this.#names[eventSlot], this.#askers[fromSlot]];
+    const origin = this.#originOf(head);
     const timeLeft = correlation === 0 ? -1 : this.#native.timeLeft;
     const until = timeLeft < 0 ? Infinity : now() + timeLeft;
-    this.#buffered.add({ from, event, asker, until, head, correlation, body });
+    this.#buffered.add({ origin, until, head, correlation, body });
   }
 
-  /** Milliseconds that whoever sent what is being delivered goes on waiting; -1: for ever, or not at all. */
-  #timeLeft() {
-    if (this.#late === null) return this.#native.timeLeft;
-    return this.#late.until === Infinity ? -1 : Math.max(this.#late.until - now(), 0);
+  /** A message or notice that was buffered. */
+  #deliverLate({ origin, until, head, correlation, body }) {
+    if (kindOf(head) === DISPATCH.NOTICE) return this.#noticeLate(noticeOf(head), correlation, body);
+    this.#functions.taken();
+    // The handler may be another by now.
+    origin.serves = this.#handlers.serves(origin.event);
+    this.#deliverFrom(origin, head, correlation, body, until);
   }
 
   #deliver(head, correlation, body) {
     // Most messages are like the one before: from the same node, of the same event, with no reply wanted.
-    const key = head & WHO_AND_WHAT;
-    if (key !== this.#lastKey && !this.#recognize(key, head, correlation, body)) return;
-    const { from, event, broadcast } = this.#lastReply;
+    const flow = flowOf(head);
+    if (flow !== this.#lastFlow) {
+      this.#lastOrigin = this.#originOf(head);
+      this.#lastFlow = flow;
+    }
+    this.#deliverFrom(this.#lastOrigin, head, correlation, body, null);
+  }
+
+  /** Who sends what, by the names that the slots of `head` stand for now: { from, event, broadcast, asker, serves, reply }. */
+  #originOf(head) {
+    const slot = fromSlot(head);
+    const [from, event, broadcast] = [this.#names[slot], this.#names[eventSlot(head)], kindOf(head) === DISPATCH.BROADCAST];
+    // A Reply that does nothing serves all messages without one.
+    const reply = slot === 0 || RESERVED_EVENTS.has(event) ? null : Object.freeze(createReply(from, event, broadcast, null));
+    return { from, event, broadcast, asker: this.#askers[slot], serves: this.#handlers.serves(event), reply };
+  }
+
+  /** `until`: when the sender of a buffered message stops waiting for a reply, as `now` says it; null: it comes just now. */
+  #deliverFrom(origin, head, correlation, body, until) {
+    if (origin.reply === null) return this.#withoutListeners(origin, head, correlation, body);
+    const { from, event, broadcast } = origin;
     if (correlation !== 0 && this.#refuses) return this.#refuse(from, event, correlation);
-    const reply = correlation === 0 ? this.#lastReply : this.#createReply(from, event, broadcast, correlation, (head >> 3) & 3);
+    const reply = correlation === 0 ? origin.reply : this.#createReply(origin, correlation, encodingOf(head), until);
     if (this.#deliverTo(head, event, body, reply, correlation) || broadcast) return;
     this.#outbound.refuse(from, event, correlation, 'ERR_NO_LISTENER', noListener(this.#emitter, event));
   }
 
-  /**
-   * Notes who sends what, as a Reply that does nothing and serves all messages without a reply; false when it is not
-   * for listeners.
-   */
-  #recognize(key, head, correlation, body) {
-    const fromSlot = (head >> 5) & 0xfff;
-    const event = this.#names[(head >> 17) & 0xfff];
-    const broadcast = (head & 1) === DISPATCH.BROADCAST;
-    if (fromSlot === 0) {
-      this.#own(event, (head >> 3) & 3, body);
-      return false;
-    }
-    const from = this.#names[fromSlot];
-    if (RESERVED_EVENTS.has(event)) {
-      if (!broadcast) this.#outbound.refuse(from, event, correlation, 'ERR_RESERVED_EVENT', `'${event}' is not for others to emit`);
-      return false;
-    }
-    this.#lastKey = key;
-    this.#lastReply = Object.freeze(createReply(from, event, broadcast, null));
-    this.#lastAsker = this.#handlers.serves(event) ? this.#askers[fromSlot] : null;
-    return true;
+  /** What is not for listeners: the bridge's own events, and events that nobody may send. */
+  #withoutListeners({ from, event, broadcast }, head, correlation, body) {
+    if (fromSlot(head) === 0) this.#own(event, encodingOf(head), body);
+    else if (!broadcast) this.#outbound.refuse(from, event, correlation, 'ERR_RESERVED_EVENT', `'${event}' is not for others to emit`);
   }
 
   /** Whether anybody listened. */
   #deliverTo(head, event, body, reply, correlation) {
     try {
-      if (head & PLAIN) return this.#emitter.emit(event, body, reply);
+      if (isPlain(head)) return this.#emitter.emit(event, body, reply);
       const args = this.#decode(head, event, body, reply, correlation);
       return args === null || this.#emit(event, args, reply);
     } catch (error) {
@@ -208,7 +184,7 @@ class Inbound {
   /** The arguments, or null when they cannot be read and the sender was told. */
   #decode(head, event, body, reply, correlation) {
     try {
-      return decode((head >> 3) & 3, body);
+      return decode(encodingOf(head), body);
     } catch (error) {
       if (!reply.broadcast) this.#outbound.refuse(reply.from, event, correlation, 'ERR_PROTOCOL', error.message);
       return null;
@@ -224,14 +200,14 @@ class Inbound {
     }
   }
 
-  #createReply(from, event, broadcast, correlation, encoding) {
-    if (this.#lastAsker !== null) return this.#createServed(from, event, this.#lastAsker, correlation, encoding);
+  #createReply({ from, event, broadcast, asker, serves }, correlation, encoding, until) {
+    if (serves) return this.#createServed(from, event, asker, correlation, encoding, until);
     return createReply(from, event, broadcast, (values) => this.#outbound.reply(from, correlation, values, encoding));
   }
 
   /** A Reply to a question whose handler may ask whether it is still waited for. */
-  #createServed(from, event, asker, correlation, encoding) {
-    const context = new Context(from, event, false, this.#timeLeft());
+  #createServed(from, event, asker, correlation, encoding, until) {
+    const context = new Context(from, event, false, until === null ? this.#native.timeLeft : remaining(until));
     this.#contexts.open(asker, correlation, context);
     const reply = createReply(from, event, false, (values) => {
       this.#outbound.reply(from, correlation, values, encoding);
@@ -250,10 +226,10 @@ class Inbound {
   }
 
   #reply(head, correlation, body) {
-    if (head & PLAIN) return this.#calls.settle(correlation, null, [body]);
+    if (isPlain(head)) return this.#calls.settle(correlation, null, [body]);
     let args;
     try {
-      args = decode((head >> 3) & 3, body);
+      args = decode(encodingOf(head), body);
     } catch (error) {
       return this.#calls.settle(correlation, error, null);
     }
@@ -297,7 +273,7 @@ class Inbound {
 
   /** Of a question that is put aside, its end is handled once more when the question has been delivered. */
   #noticeAgainLate(notice, correlation, body) {
-    if (this.#buffered.active) this.#buffered.add({ head: headOf(notice), correlation, body });
+    if (this.#buffered.active) this.#buffered.add({ head: noticeHead(notice), correlation, body });
   }
 
   #noticeLate(notice, correlation, body) {
@@ -318,7 +294,7 @@ class Inbound {
   #name(slot, name, asker) {
     this.#names[slot] = name;
     this.#askers[slot] = asker;
-    this.#lastKey = -1;
+    this.#lastFlow = -1;
   }
 
   #askerGone(notice, correlation, body) {
@@ -337,9 +313,9 @@ class Inbound {
   }
 }
 
-/** As the native side tells a notice. */
-function headOf(notice) {
-  return DISPATCH.NOTICE | notice << 3;
+/** Milliseconds until then, as the native side says them; -1: for ever. */
+function remaining(until) {
+  return until === Infinity ? -1 : Math.max(until - now(), 0);
 }
 
 /** The values of the bridge's close(). The bus is over, whatever can be read of them. */

@@ -10,7 +10,7 @@ const { outcomeOf } = require('./reply.js');
 const { Targets } = require('./targets.js');
 const { nextTick } = require('./time.js');
 const { FORMATS, isError, outlineOf, packClone } = require('./values.js');
-const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE } = require('./native-abi.js');
+const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE, packEncoding } = require('./native-abi.js');
 
 /** No reply is wanted. */
 const NONE = -1;
@@ -144,7 +144,7 @@ class Outbound {
   keep(args) {
     if (this.#advanced) {
       const { encoding, body } = packClone(args);
-      return { bytes: body.length, send: (kind, number, extra) => this.#send(kind | encoding << 8 | FORM.BYTES, number, extra, body) };
+      return { bytes: body.length, send: (kind, number, extra) => this.#send(kind | packEncoding(encoding) | FORM.BYTES, number, extra, body) };
     }
     const json = this.#format.write(args);
     if (json !== null) return { bytes: json.length, send: (kind, number, extra) => this.#send(kind, number, extra, json) };
@@ -152,7 +152,7 @@ class Outbound {
     // They may be views of what the program goes on using.
     const copies = parts.map((part) => Uint8Array.prototype.slice.call(part));
     const bytes = copies.reduce((sum, { byteLength }) => sum + byteLength, text.length);
-    return { bytes, send: (kind, number, extra) => this.#sendParts(kind | ENCODING.PACKED << 8, number, extra, text, copies) };
+    return { bytes, send: (kind, number, extra) => this.#sendParts(kind | packEncoding(ENCODING.PACKED), number, extra, text, copies) };
   }
 
   /** Sends what was kept, and has `settle(error, args)` called once. */
@@ -265,7 +265,7 @@ class Outbound {
   #encodeAndSend(kind, number, extra, args, asClone) {
     if (asClone) {
       const { encoding, body } = packClone(args);
-      return this.#send(kind | encoding << 8 | FORM.BYTES, number, extra, body);
+      return this.#send(kind | packEncoding(encoding) | FORM.BYTES, number, extra, body);
     }
     if (args.length === 1 && typeof args[0] === 'string') {
       const result = this.#send(kind | FORM.STRING, number, extra, args[0]);
@@ -274,7 +274,7 @@ class Outbound {
     const json = this.#format.write(args);
     if (json !== null) return this.#send(kind, number, extra, json);
     const { text, parts } = this.#format.pack(args);
-    return this.#sendParts(kind | ENCODING.PACKED << 8, number, extra, text, parts);
+    return this.#sendParts(kind | packEncoding(ENCODING.PACKED), number, extra, text, parts);
   }
 
   #refusal(result) {

@@ -1,10 +1,8 @@
 //! Events on their way into JavaScript: one call of one function each.
 //!
-//! `dispatch(head, correlation, body)`, where head packs four numbers so that a call passes few values:
-//! bits 0–2 the kind (0 message, 1 broadcast, 2 reply, 3 everything else), 3–4 the body's encoding, 5–16 the slot of
-//! the sender's name, 17–28 the slot of the event's, 29 whether the body is the only argument itself, a plain string,
-//! instead of the JSON text of all arguments. Of kind 3 the bits from 3 on are a [`Notice`]. The body is a
-//! string (JSON text) or a Buffer (other encodings); of a notice a JSON text.
+//! `dispatch(head, correlation, body)`, where `head` packs several numbers (see [`abi::dispatch`](super::abi::dispatch)) so
+//! that a call passes few values. The body is a string (JSON text) or a Buffer (other encodings); of a [`Notice`] a JSON
+//! text.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -13,6 +11,7 @@ use std::ptr;
 
 use napi::sys;
 
+use super::abi::dispatch as abi;
 use super::plain::only_string;
 use crate::error::Error;
 use crate::node::delivering::Delivery;
@@ -21,7 +20,7 @@ use crate::pool::Lease;
 use crate::transport::pid_namespace;
 use crate::wire::frame::{Encoding, kind};
 
-/// What a call of kind 3 is about.
+/// What a call of kind [`abi::NOTICE`] is about.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub enum Notice {
@@ -50,8 +49,6 @@ pub enum Notice {
     /// The body is a node that is gone, as of `Peer`; session 0: in any session.
     Departed = 12,
 }
-
-const KIND_NOTICE: u32 = 3;
 
 /// The dispatch function of one node, kept alive by this until it is dropped.
 pub struct Dispatch {
@@ -124,10 +121,12 @@ impl Entered {
         match event {
             Event::Delivery(delivery) => return self.deliver_message(delivery),
             Event::Reply { correlation, encoding, body } => {
-                self.call_with(2 | bits(encoding) << 3, correlation, |env| argument_value(env, encoding, body));
+                self.call_with(abi::REPLY | encoding_bits(encoding), correlation, |env| {
+                    argument_value(env, encoding, body)
+                });
             }
             Event::Ended { encoding, body } => {
-                self.notify(Notice::Ended, bits(encoding), |env| body_value(env, encoding, body));
+                self.notify(Notice::Ended, encoding as u32, |env| body_value(env, encoding, body));
             }
             Event::Name { slot, name, session: None } => {
                 self.notify(Notice::Name, u32::from(slot), |env| text_value(env, name.as_bytes()));
@@ -160,8 +159,9 @@ impl Entered {
     /// The same with the commonest event.
     pub fn deliver_message(&self, delivery: Delivery<'_>) {
         let Delivery { kind, from, event, correlation, encoding, body, .. } = delivery;
-        let broadcast = u32::from(kind == kind::BROADCAST);
-        let head = broadcast | bits(encoding) << 3 | u32::from(from) << 5 | u32::from(event) << 17;
+        let kind = if kind == kind::BROADCAST { abi::BROADCAST } else { abi::MESSAGE };
+        let names = u32::from(from) << abi::FROM_SHIFT | u32::from(event) << abi::EVENT_SHIFT;
+        let head = kind | encoding_bits(encoding) | names;
         self.call_with(head, correlation, |env| argument_value(env, encoding, body));
         self.count();
     }
@@ -181,7 +181,7 @@ impl Entered {
     }
 
     fn notify(&self, notice: Notice, correlation: u32, body: impl FnOnce(sys::napi_env) -> sys::napi_value) {
-        self.call_with(KIND_NOTICE | (notice as u32) << 3, correlation, |env| (false, body(env)));
+        self.call_with(abi::NOTICE | (notice as u32) << abi::NOTICE_SHIFT, correlation, |env| (false, body(env)));
     }
 
     fn notify_peer(&self, notice: Notice, correlation: u32, session: u64, id: &str) {
@@ -202,7 +202,7 @@ impl Entered {
             self.batch.set(scope);
         }
         let (plain, body) = body(self.env);
-        let head = self.head_value(head | u32::from(plain) << 29);
+        let head = self.head_value(head | u32::from(plain) << abi::PLAIN_SHIFT);
         self.call([head, self.number_value(correlation), body]);
     }
 
@@ -274,8 +274,8 @@ fn peer_text(session: u64, id: &str) -> String {
     format!("{session:016x}{id}")
 }
 
-const fn bits(encoding: Encoding) -> u32 {
-    encoding as u32
+const fn encoding_bits(encoding: Encoding) -> u32 {
+    (encoding as u32) << abi::ENCODING_SHIFT
 }
 
 /// The body, or its only argument where that is a plain string: then the first is true.

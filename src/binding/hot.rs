@@ -1,8 +1,8 @@
 //! The calls of the hot path, made through N-API directly: a generated wrapper would cost more than the work.
 //!
-//! - `send(head, target, extra, body)`: head is kind | encoding << 8 | form << 12; the form says what body is: 0 a JSON
-//!   text, 1 a Uint8Array, 2 a string that is the only argument, to be quoted here. extra is the correlation of a
-//!   REPLY, else the milliseconds to wait for a reply (0: for ever, -1: none wanted).
+//! - `send(head, target, extra, body)`: `head` packs the kind, the encoding, and the form of `body` (see
+//!   [`abi::send`](super::abi::send)). `extra` is the correlation of a REPLY, else the milliseconds to wait for a reply
+//!   (0: for ever, -1: none wanted).
 //!   Returns twice the request's correlation (0 where there is none), plus 1 when the sender should wait for 'drain';
 //!   or minus the wire number of an error's code; or [`RETRY`] for a string that needs escapes.
 //! - `sendParts(head, target, extra, text, parts)`: the body is the parts, each padded to 8 bytes, then the text.
@@ -18,18 +18,13 @@ use std::rc::Rc;
 
 use napi::sys;
 
+use super::abi::send::{ENCODING_SHIFT, FORM_BYTES, FORM_SHIFT, FORM_STRING, RETRY};
 use super::core::Core;
 use super::plain::is_plain;
 use crate::error::Code;
 use crate::node::lane::Sink;
 use crate::node::sending::Letter;
 use crate::wire::frame::{Encoding, MAX_INLINE, kind};
-
-/// What `send` returns for a string that is to be sent as JSON text instead.
-const RETRY: i32 = i32::MIN;
-
-const FORM_BYTES: u32 = 1;
-const FORM_STRING: u32 = 2;
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
@@ -161,7 +156,8 @@ unsafe fn letter(
         sys::napi_get_value_uint32(env, target, &mut number);
         sys::napi_get_value_int32(env, extra, &mut extra_value);
     }
-    let (kind, encoding, form) = (packed as u8, Encoding::from_bits((packed >> 8) as u8), packed >> 12);
+    let encoding = Encoding::from_bits((packed >> ENCODING_SHIFT) as u8);
+    let (kind, form) = (packed as u8, packed >> FORM_SHIFT);
     let (ask, correlation) = match kind {
         kind::REPLY => (None, extra_value.unsigned_abs()),
         _ => (u32::try_from(extra_value).ok(), 0),

@@ -1,5 +1,6 @@
 //! The binding: the only room that knows Node.js.
 
+mod abi;
 mod bridge;
 mod core;
 mod dispatch;
