@@ -203,3 +203,16 @@ test('who was away and given up lost what it lost; what it asked is settled all 
   const verdict = judge([{ id: 'away', lived: false, absent: true, settles: true, peers: { bob: peer } }, { id: 'bob', lived: true, peers: {} }]);
   assert.deepEqual([verdict.messages.lost, verdict.replies.unsettled], [0, 1]);
 });
+
+test("a 'drain' that is due and never came is missed by those that live, also after they were away", () => {
+  const node = (facts) => judge([{ id: 'ann', lived: true, peers: {}, ...facts }]);
+  const stuck = node({ drainDue: true });
+  assert.deepEqual([stuck.stuck, spotless(stuck)], [1, false]);
+  assert.deepEqual(stuck.examples, ["ann: 1 'drain' missing (nothing is pending any more)"]);
+  assert.equal(node({ lived: false, absent: true, settles: true, drainDue: true }).stuck, 1);
+  assert.equal(node({ lived: false, drainDue: true }).stuck, 0);
+  assert.deepEqual([node({ drainDue: false }).stuck, spotless(node({}))], [0, true]);
+  const journal = new Journal('bob');
+  journal.drainDue = true;
+  assert.equal(judge([{ ...plain(journal), lived: true }]).stuck, 1);
+});

@@ -67,6 +67,7 @@ function judgements({ verdict, moved, troubles }) {
     { what: 'every question settled once, in order', said: faults({ ...replies, asked: 0, answered: 0, settled: 0 }), ok: clean(replies) },
     { what: 'each process joins and leaves once', said: faults(presence), ok: Object.values(presence).every((times) => times === 0) },
     { what: 'nothing failed between nodes that lived', said: tally(failures.living), ok: Object.keys(failures.living).length === 0 },
+    { what: "each 'drain' that is due comes", said: count(verdict.stuck), ok: verdict.stuck === 0 },
     { what: 'nothing damaged', said: count(damaged), ok: damaged === 0 },
     { what: 'no process or node in trouble', said: troubles.join('; ') || 'none', ok: troubles.length === 0 },
     ...(moved.length === 0 ? [] : [

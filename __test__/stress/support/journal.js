@@ -14,6 +14,8 @@ class Journal {
   open = 0;
   sent = 0;
   heard = 0;
+  /** Whether a 'drain' is due: the node said that it needs one, and none came since. */
+  drainDue = false;
   /** Messages that are not what was sent. */
   damaged = 0;
 
@@ -68,7 +70,7 @@ class Journal {
   /** As plain data: see verdict.js. */
   toJSON() {
     const presence = Object.fromEntries(this.#presence);
-    return { id: this.id, damaged: this.damaged, peers: Object.fromEntries(this.#peers), presence, met: [...this.#met] };
+    return { id: this.id, damaged: this.damaged, drainDue: this.drainDue, peers: Object.fromEntries(this.#peers), presence, met: [...this.#met] };
   }
 
   #peer(id) {

@@ -15,6 +15,7 @@ const NOTHING = { told: 0, asked: 0, heard: [], answers: [], failed: [], denied:
  *   failed: [number, question, code] of each question whose callback got an error;
  *   denied: { code: times } of 'undeliverable';
  *   and, beside peers, presence: { [id]: [whether it joined, …] } as the node was told, and met: ids that it knew to be there.
+ * drainDue: whether the node said that it needs a 'drain' which has not come, once nothing is under way any more.
  * `absent`: it was away for so long that it was given up, and came back. `settles`: it lives at the end, so what it asked is
  * settled: as `lived` unless given.
  * `lived`: whether the node lived from its first message to the end; else its journal is one from shortly before. Of what
@@ -25,6 +26,7 @@ function judge(journals) {
   const byId = new Map(journals.map((journal) => [journal.id, journal]));
   const verdict = blank(journals);
   for (const listener of journals.filter(({ lived }) => lived)) judgePresence(verdict, listener, byId);
+  verdict.stuck = judgeDrains(verdict, journals);
   for (const sender of journals) {
     const ids = new Set([...Object.keys(sender.peers), ...journals.filter(({ peers }) => sender.id in peers).map(({ id }) => id)]);
     for (const id of ids) {
@@ -37,8 +39,8 @@ function judge(journals) {
 }
 
 /** Whether nothing at all went wrong. */
-function spotless({ messages, replies, presence, failures, damaged }) {
-  const faults = [...Object.values(presence), messages.lost, messages.doubled, messages.reordered, replies.unsettled, replies.doubled, replies.reordered, damaged];
+function spotless({ messages, replies, presence, failures, stuck, damaged }) {
+  const faults = [...Object.values(presence), messages.lost, messages.doubled, messages.reordered, replies.unsettled, replies.doubled, replies.reordered, stuck, damaged];
   return faults.every((fault) => fault === 0) && Object.keys(failures.living).length === 0;
 }
 
@@ -50,6 +52,8 @@ function blank(journals) {
     replies: { asked: 0, answered: 0, settled: 0, unsettled: 0, doubled: 0, reordered: 0 },
     /** What nodes were told of each other: the same twice, the end of one that lived, or not the end of one that died. */
     presence: { twice: 0, untrue: 0, untold: 0 },
+    /** Nodes that live and wait for a 'drain' which is due and did not come. */
+    stuck: 0,
     /** Errors told to the sender, by code: between nodes that lived there should be none. */
     failures: { living: {}, dead: {} },
     /** Messages to or from nodes that were killed or given up, after the last that arrived. */
@@ -57,6 +61,13 @@ function blank(journals) {
     damaged: journals.reduce((total, { damaged = 0 }) => total + damaged, 0),
     examples: [],
   };
+}
+
+/** Nobody waits for a 'drain' at the end: what was pending is settled, whatever became of its receivers and of bridges. */
+function judgeDrains(verdict, journals) {
+  const stuck = journals.filter(({ lived, settles = lived, drainDue = false }) => settles && drainDue);
+  for (const { id } of stuck) example(verdict, id, { "'drain' missing": 1 }, 'nothing is pending any more');
+  return stuck.length;
 }
 
 /** Each process joins once and leaves once, for whoever listens, whatever became of bridges. */
