@@ -15,6 +15,7 @@ mod legacy;
 mod native;
 mod presence;
 mod random;
+mod reports;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

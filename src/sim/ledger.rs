@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::presence::Who;
+use super::reports::{Missing, Reports};
 use crate::error::Code;
 use crate::wire::frame::{MAX_INLINE, kind};
 
@@ -24,8 +25,6 @@ pub struct Message {
     got: BTreeSet<usize>,
     handled: bool,
     reported: Option<Code>,
-    /// Of a broadcast: listeners of whom its sender was told that they missed it.
-    missed: BTreeSet<usize>,
     /// No bridge takes it.
     poisoned: bool,
 }
@@ -80,6 +79,8 @@ pub struct Ledger {
     pub messages: Vec<Message>,
     pub asks: Vec<Ask>,
     pub lives: Vec<Life>,
+    /// What senders were told of broadcasts.
+    reports: Reports,
     max_message: u64,
     last_heard: HashMap<(usize, usize), usize>,
 }
@@ -251,7 +252,6 @@ impl Ledger {
             got: BTreeSet::new(),
             handled: false,
             reported: None,
-            missed: BTreeSet::new(),
             poisoned: false,
         });
         number
@@ -386,27 +386,11 @@ impl Ledger {
         candidates.sort_by_key(|&number| (self.messages[number].reported.is_some(), small(number)));
         let missing = matches!(code, Code::NodeLeft | Code::UnknownNode) && !to.is_empty();
         assert!(!rejected || !candidates.is_empty(), "{life} is told that a bridge rejects '{event}' to '{to}'");
-        let Some(&first) = candidates.first() else { return self.missed(life, to, event, code) };
+        let Some(&first) = candidates.first() else { return self.reports.note(life, to, event, code) };
         let fair = candidates.into_iter().find(|&number| !missing || self.may_be_missing(number));
         let number =
             fair.unwrap_or_else(|| panic!("message {first} is called undeliverable: {:?}", self.messages[first]));
         self.messages[number].reported = Some(code);
-    }
-
-    /// A broadcast is reported to have missed one of those who listened: the first that may be meant. Only a large one is
-    /// given up at a receiver that is there.
-    fn missed(&mut self, sender: usize, to: &str, event: &str, code: Code) {
-        let lives = &self.lives;
-        for message in self.messages.iter_mut().filter(|message| message.kind == kind::BROADCAST) {
-            let meant = message.sender == sender && message.event == event;
-            let may_be = meant && (code != Code::QueueFull || message.len > MAX_INLINE);
-            let lacks = |life: &&usize| lives[**life].id == to && !message.got.contains(life);
-            let unheard = |life: &&usize| !message.missed.contains(life);
-            if let Some(&life) = message.listeners.iter().filter(|_| may_be).filter(lacks).find(unheard) {
-                message.missed.insert(life);
-                return;
-            }
-        }
     }
 
     /// Whether there is nobody with that id who was there all the time.
@@ -438,8 +422,14 @@ impl Ledger {
             let Life { native, alive, .. } = self.lives[message.sender];
             native && alive
         });
+        let mut missing = Missing::default();
         for (number, message) in lives {
             self.check_message(number, message);
+            self.note_missing(number, message, &mut missing);
+        }
+        if let Some(number) = self.reports.untold(&missing) {
+            let message = &self.messages[number];
+            panic!("broadcast {number} or one like it never reached all of {:?}: {message:?}", message.listeners);
         }
         for (number, ask) in self.asks.iter().enumerate() {
             let waits = ask.outcome.is_none() && !ask.dropped && !ask.ignored;
@@ -449,20 +439,27 @@ impl Ledger {
         }
     }
 
+    /// A broadcast reaches all who listened when it was sent, and have been there and listened since.
+    fn note_missing(&self, number: usize, message: &Message, missing: &mut Missing) {
+        let Message { kind, event, len, sender, listeners, got, .. } = message;
+        let refused = *len as u64 > self.max_message || message.reported.is_some() || message.poisoned;
+        if *kind != kind::BROADCAST || refused || self.lives[*sender].left_early {
+            return;
+        }
+        let still = |life: &usize| self.lives[*life].unlistened.get(event).is_none_or(|&at| at <= number);
+        let due = |life: &&usize| self.is_steady(**life, number) && still(life) && !got.contains(life);
+        for &life in listeners.iter().filter(due) {
+            missing.note((*sender, &self.lives[life].id, event), number, *len);
+        }
+    }
+
     fn check_message(&self, number: usize, message: &Message) {
-        let Message { kind, to, event, got, listeners, reported, handled, len, .. } = message;
+        let Message { kind, to, got, reported, handled, len, .. } = message;
         let too_large = *len as u64 > self.max_message;
         let missing: Vec<usize> = match *kind {
             kind::MESSAGE => {
                 let steady = |&life: &usize| self.lives[life].id == *to && self.is_steady(life, number);
                 (0..self.lives.len()).filter(steady).filter(|life| !got.contains(life)).collect()
-            }
-            kind::BROADCAST if self.lives[message.sender].left_early => Vec::new(),
-            kind::BROADCAST => {
-                let still = |life: &usize| self.lives[*life].unlistened.get(event).is_none_or(|&at| at <= number);
-                let lacks = |life: &usize| !got.contains(life) && !message.missed.contains(life);
-                let due = |life: &usize| self.is_steady(*life, number) && still(life) && lacks(life);
-                listeners.iter().copied().filter(due).collect()
             }
             _ => Vec::new(),
         };
