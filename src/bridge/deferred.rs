@@ -40,6 +40,13 @@ impl Deferred {
         self.by_sender.get(&sender).copied().unwrap_or(0)
     }
 
+    /// Whether `sender` said all that is put aside of it after its message `seq`: then that may be what all of it waits for.
+    pub fn follows(&self, sender: MemberKey, seq: u64) -> bool {
+        // Mostly the first that is put aside of a sender is older than what it is to say next.
+        let of_sender = self.frames.values().filter(|frame| frame.sender() == Some(sender));
+        of_sender.filter_map(InFlight::seq).all(|aside| aside > seq)
+    }
+
     /// How many there were that were taken.
     pub fn taken(&self) -> u64 {
         self.taken

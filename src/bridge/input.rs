@@ -231,7 +231,7 @@ impl Router {
         let symbol = self.symbols.acquire(id);
         match (kind, self.find_member(symbol)) {
             (kind::REPLAY, Some(other)) => self.replay(member, other, seq),
-            (kind::SKIP, Some(other)) => self.skip(member, other),
+            (kind::SKIP, Some(other)) => self.skip(member, other, seq),
             (kind::REPLAY, None) => self.forget_kept_back(symbol, member),
             (kind::SKIP, None) if self.may_come(symbol) => self.note_kept_back(symbol, member),
             (kind::SKIP, None) => {
@@ -239,7 +239,7 @@ impl Router {
                 let code = Code::NodeLeft;
                 self.tell_gone(
                     member,
-                    Gone { seq, code, delivered_only: false, session: 0, node: id.to_owned(), missed: Vec::new() },
+                    Gone { seq: 0, code, delivered_only: false, session: 0, node: id.to_owned(), missed: Vec::new() },
                 );
             }
             _ => {}

@@ -192,12 +192,11 @@ impl Link {
         self.out.len() <= max_pending / 2 && self.unacknowledged() <= MAX_UNACKNOWLEDGED / 2
     }
 
-    /// What is put aside of one sender.
-    pub fn put_aside_of(&self, sender: MemberKey) -> u64 {
-        match &self.wire {
-            Wire::Native(native) => native.deferred.weight_of(sender),
-            _ => 0,
-        }
+    /// Whether a sender may say again what it said from message `from` on, as far as what is put aside of it goes: that
+    /// weighs `most` at the most, or waits for what is to be said again.
+    pub fn has_room_of(&self, sender: MemberKey, from: u64, most: u64) -> bool {
+        let Wire::Native(native) = &self.wire else { return true };
+        native.deferred.weight_of(sender) <= most || native.deferred.follows(sender, from)
     }
 
     /// Frames that were sent and neither acknowledged nor put aside.

@@ -39,6 +39,8 @@ struct Debt {
     promised: bool,
     /// The first number that is lacking.
     from: u64,
+    /// The first number that the sender keeps back by itself; it is not told what is lacking before.
+    stopped: u64,
     /// How far the receiver had come when the sender began to wait: before the next frame it has no more room.
     since: u64,
     /// The receiver's shares of broadcasts that did not reach it, by number.
@@ -47,8 +49,13 @@ struct Debt {
 
 impl Debt {
     fn new() -> Self {
-        let (asked, promised, from, since) = (false, false, WHERE_IT_STOPPED, NEVER);
-        Self { blocked: true, asked, promised, from, since, shares: BTreeMap::new() }
+        let (asked, promised, from, stopped, since) = (false, false, WHERE_IT_STOPPED, WHERE_IT_STOPPED, NEVER);
+        Self { blocked: true, asked, promised, from, stopped, since, shares: BTreeMap::new() }
+    }
+
+    /// The first message that a REPLAY would bring, as far as the bridge knows.
+    fn first(&self) -> u64 {
+        self.from.min(self.stopped)
     }
 
     /// Keeps a share until its message is said again. Returns what is too much of it: if the message was on its way
@@ -231,14 +238,14 @@ impl Router {
             debt.asked = false;
             return self.list_debtors_of(receiver);
         }
-        (debt.blocked, debt.asked, debt.from) = (false, false, WHERE_IT_STOPPED);
+        (debt.blocked, debt.asked, debt.from, debt.stopped) = (false, false, WHERE_IT_STOPPED, WHERE_IT_STOPPED);
         if debt.shares.is_empty() {
             self.forgive(sender, receiver);
         }
     }
 
-    /// `sender` keeps back what is for `receiver` until it has room.
-    pub(super) fn skip(&mut self, sender: MemberKey, receiver: MemberKey) {
+    /// `sender` keeps back what is for `receiver` until it has room, from message `seq` on.
+    pub(super) fn skip(&mut self, sender: MemberKey, receiver: MemberKey, seq: u64) {
         if !self.keeps(sender) {
             return;
         }
@@ -246,7 +253,7 @@ impl Router {
         let Member { link, owed, .. } = &mut self.members[receiver.place as usize];
         let since = link.map_or(NEVER, |link| self.links[link.0 as usize].progressed());
         if let Some(debt) = owed.debts.get_mut(&sender) {
-            (debt.asked, debt.promised, debt.since) = (false, true, since);
+            (debt.asked, debt.promised, debt.stopped, debt.since) = (false, true, seq, since);
         }
     }
 
@@ -303,10 +310,11 @@ impl Router {
     fn ask_debtors_of(&mut self, receiver: MemberKey, link: LinkKey) -> bool {
         let link = &self.links[link.0 as usize];
         let (progressed, idle, most) = (link.progressed(), link.unacknowledged() == 0, self.welcome.window / 2);
-        let has_room = |sender| link.put_aside_of(sender) <= most;
         let Member { owed, id, .. } = &mut self.members[receiver.place as usize];
         let unasked = owed.debts.iter_mut().filter(|(_, debt)| debt.blocked && !debt.asked);
-        let may_be_asked = unasked.filter(|(sender, debt)| has_room(**sender) && (idle || debt.since != progressed));
+        let may_be_asked = unasked.filter(|(sender, debt)| {
+            link.has_room_of(**sender, debt.first(), most) && (idle || debt.since != progressed)
+        });
         let asked: Vec<(MemberKey, u64)> = may_be_asked
             .map(|(&sender, debt)| {
                 (debt.asked, debt.promised) = (true, true);

@@ -33,6 +33,15 @@ impl InFlight {
         }
     }
 
+    /// The number of the message that it is the last frame of.
+    pub fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Unwatched | Self::Opening(_) | Self::Own(_) => None,
+            Self::Message(watched) => Some(watched.seq),
+            Self::Share(broadcast) => Some(broadcast.watched.seq),
+        }
+    }
+
     /// What it weighs among all that its receiver has not acknowledged.
     pub fn weight(&self) -> u64 {
         match self {

@@ -94,7 +94,7 @@ impl Client {
     /// From message `seq` on, nothing is said to the destination until it has room.
     pub(super) fn keep_back(&mut self, destination: &Destination, seq: u64) {
         destination.kept_from.set(Some(seq));
-        put_about(kind::SKIP, 0, &destination.node, self.segments.tail().1);
+        put_about(kind::SKIP, seq, &destination.node, self.segments.tail().1);
     }
 
     /// Says to one destination what it lacks, as much as may be under way to it.

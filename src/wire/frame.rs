@@ -85,7 +85,7 @@ pub mod kind {
     pub const REPLAY: u8 = 0x17;
     /// both: more bytes of a large message.
     pub const CHUNK: u8 = 0x18;
-    /// up: I keep back what is for this node until it has room; forward nothing of mine to it.
+    /// up: from this number on I keep back what is for this node until it has room; forward nothing of mine to it.
     pub const SKIP: u8 = 0x19;
     /// up: I wait for something of this node: tell me if it is not there, or no longer. down: has that node's question
     /// reached you, or somebody who had your id before?

@@ -1,11 +1,11 @@
 //! What a receiver has put aside: settled when it is taken, lost with whoever put it aside, and in nobody else's way.
 
-use super::bus::{Bus, Driven, head, hello_from, joining, name, number, routed};
+use super::bus::{Bus, Driven, Heard, head, hello_from, joining, name, number, opening, routed};
 use crate::bridge::link::LinkKey;
 use crate::bridge::router::Limits;
 use crate::error::Code;
 use crate::node::sending::Letter;
-use crate::wire::control::{FrameRun, Settled, put_bare};
+use crate::wire::control::{FrameRun, Hello, Settled, decode_about, put_about, put_bare};
 use crate::wire::frame::{Encoding, kind};
 
 const WINDOW: usize = 2 * 1024 * 1024;
@@ -194,4 +194,47 @@ fn what_is_said_again_on_another_link_is_still_put_aside() {
         second.carry(&mut a);
         assert_eq!(a.client.pending(), left * 74);
     }
+}
+
+#[test]
+fn what_waits_behind_a_lost_message_does_not_keep_that_from_being_said_again() {
+    let limits = Limits { max_pending: 100 << 10, ..Limits::default() };
+    let mut bus = Bus::with(limits);
+    let (b, x) = (bus.join("b"), bus.connect());
+    let greet = |bus: &mut Bus, link: LinkKey, hello: &Hello| {
+        bus.say(link, &joining(hello));
+        bus.tell(link, &[name(1, "b"), name(2, "e")]);
+        bus.hear(link);
+    };
+    greet(&mut bus, x, &hello_from(8, "x"));
+    let (mut a, hello) = (bus.connect(), hello_from(7, "a"));
+    greet(&mut bus, a, &hello);
+    // Behind a large message, more than half a window of `a` waits at `b`.
+    let large = opening(head(kind::MESSAGE, 0, 1), 1, 90_000);
+    let message = |seq| routed(head(kind::MESSAGE, 0, seq), &[b' '; 60_000]);
+    bus.tell(a, &[large.clone(), message(2)]);
+    bus.hear(b);
+    bus.tell(b, &[run(kind::DEFER, 2, 2), number(kind::ACK, 2)]);
+    // The rest of it is lost with the link of `a`, and when that says it again, `b` has no room.
+    bus.lose(a);
+    (1..=3).for_each(|seq| bus.tell(x, &[message(seq)]));
+    a = bus.connect();
+    greet(&mut bus, a, &hello);
+    bus.tell(a, &[large]);
+    assert_eq!(bus.hear_only(a, kind::RESEND).len(), 0);
+    let counted = |heard: &&Heard| matches!(heard.kind, kind::MESSAGE | kind::CHUNK);
+    let came = bus.hear(b).iter().filter(counted).count() as u64;
+    bus.tell(b, &[number(kind::ACK, 2 + came)]);
+    let asked = bus.hear_only(a, kind::RESEND);
+    assert_eq!(decode_about(&asked[0].payload), Ok((1, "b")));
+    // What `a` keeps back behind that waits until what is put aside was taken; what it keeps back of that does not.
+    for (kept_back, asked) in [(3, None), (1, Some(Ok((u64::MAX, "b"))))] {
+        let mut frames = Vec::new();
+        put_about(kind::REPLAY, 1, "b", &mut frames);
+        put_about(kind::SKIP, kept_back, "b", &mut frames);
+        bus.say(a, &frames);
+        let heard = bus.hear_only(a, kind::RESEND);
+        assert_eq!(heard.first().map(|heard| decode_about(&heard.payload)), asked);
+    }
+    bus.empty(&[a, b, x]);
 }
