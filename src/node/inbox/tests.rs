@@ -181,3 +181,16 @@ fn what_waits_over_a_lost_link_was_brought_by_no_frame_of_the_next() {
     let released = inbox.chunk(8, b"abcd", None, 4).unwrap();
     assert_eq!(released.iter().map(|held| held.frames.clone()).collect::<Vec<_>>(), [[4], [1]]);
 }
+
+#[test]
+fn what_is_said_again_before_the_first_that_is_not_whole_waits_for_nothing() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(5), names(), 7, 4).unwrap();
+    assert!(inbox.link_lost().is_empty());
+    assert_eq!(seqs(&inbox.wait(head(1), names(), Payload::Borrowed(b"before"), 1)), [1]);
+    assert!(inbox.wait(head(6), names(), Payload::Borrowed(b"behind"), 2).is_empty());
+    inbox.open(head(5), names(), 8, 4).unwrap();
+    assert_eq!(seqs(&inbox.chunk(8, b"abcd", None, 3).unwrap()), [5, 6]);
+    assert!(inbox.is_empty() && inbox.waiting == 0);
+}
