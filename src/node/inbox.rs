@@ -165,6 +165,7 @@ impl Inbox {
         let queue = self.queues.entry(key).or_insert_with(|| Queue { sender, messages: VecDeque::new() });
         match queue.place(held.head.seq) {
             Ok(at) if !queue.messages[at].lost => {
+                queue.messages[at].ask_again(&held.head);
                 let said = (queue.sender.clone(), queue.messages[at].head.seq);
                 self.ignore(stream, total, Some(said));
             }
@@ -215,6 +216,7 @@ impl Inbox {
         let Some(queue) = self.queues.get_mut(&key) else { return Vec::new() };
         let place = queue.place(head.seq);
         if let Some(at) = place.ok().filter(|&at| !queue.messages[at].lost) {
+            queue.messages[at].ask_again(&head);
             // If it is still coming, this frame is nobody's: it is acknowledged at once.
             if queue.messages[at].left == 0 {
                 queue.messages[at].frames.push(frame);
@@ -404,6 +406,12 @@ impl Held {
     /// Whether all of it has come; what is not whole and nevertheless released was given up.
     pub fn is_whole(&self) -> bool {
         self.left == 0
+    }
+
+    /// The message comes again, with this head. If it is a question, its sender still waits for an answer: the sender was not
+    /// told that [this node was given up](Inbox::forget_questions).
+    fn ask_again(&mut self, head: &Head) {
+        self.head.flags |= head.flags & flag::ASK;
     }
 
     /// What it counts while it waits, once it is whole.

@@ -194,3 +194,24 @@ fn what_is_said_again_before_the_first_that_is_not_whole_waits_for_nothing() {
     assert_eq!(seqs(&inbox.chunk(8, b"abcd", None, 3).unwrap()), [5, 6]);
     assert!(inbox.is_empty() && inbox.waiting == 0);
 }
+
+#[test]
+fn a_question_that_waits_and_comes_again_is_answered_although_this_node_was_given_up_meanwhile() {
+    let names = names();
+    let asks = |seq| Head { flags: flag::ASK, correlation: 9, ..head(seq) };
+    for comes_again in [true, false] {
+        let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+        inbox.open(head(1), names(), 7, 4).unwrap();
+        inbox.wait(asks(2), names(), Payload::Borrowed(b"?"), 1);
+        inbox.open(asks(3), names(), 8, 1).unwrap();
+        inbox.chunk(8, b"?", None, 2).unwrap();
+        inbox.forget_questions();
+        if comes_again {
+            inbox.wait(asks(2), names(), Payload::Borrowed(b"?"), 3);
+            inbox.open(asks(3), names(), 9, 1).unwrap();
+        }
+        let released = inbox.chunk(7, b"abcd", None, 4).unwrap();
+        let questions: Vec<bool> = released.iter().map(|held| held.head.asks()).collect();
+        assert_eq!(questions, [false, comes_again, comes_again]);
+    }
+}
