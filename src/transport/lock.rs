@@ -18,8 +18,9 @@ use crate::error::{Error, Result};
 /// before we give up.
 const ATTEMPTS: u32 = 100;
 
-/// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
-const PATIENCE: u32 = 250;
+/// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs: with 64 starters
+/// on two busy cores it may not run for a quarter of a second.
+const PATIENCE: u32 = 1_000;
 
 /// The longest note that we leave in the file: a pid, its namespace and a line feed. A longer file is not ours to overwrite.
 const MAX_NOTE: u64 = 32;
