@@ -18,9 +18,8 @@ use crate::error::{Error, Result};
 /// before we give up.
 const ATTEMPTS: u32 = 100;
 
-/// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs: with 64 starters
-/// on two busy cores it may not run for a quarter of a second.
-const PATIENCE: u32 = 1_000;
+/// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
+const PATIENCE: u64 = 2_000;
 
 /// The longest note that we leave in the file: a pid, its namespace and a line feed. A longer file is not ours to overwrite.
 const MAX_NOTE: u64 = 32;
@@ -176,15 +175,18 @@ fn note_pid(mut file: &File) {
 
 /// Who holds the lock. Between locking and noting, the file is empty or names the owner before, who was killed.
 fn owner_pid(file: &File) -> Option<u32> {
-    for _ in 0..PATIENCE {
+    let mut pause = 1;
+    loop {
         match note(file) {
             // In another pid namespace its number means somebody else, or nobody.
             Some((_, namespace)) if namespace != pid_namespace() => return None,
             Some((pid, _)) if may_be_alive(pid) => return Some(pid),
-            _ => thread::sleep(Duration::from_millis(1)),
+            _ if pause > PATIENCE / 2 => return None,
+            // Longer each time: many losers that look again and again would take the processor from the winner.
+            _ => thread::sleep(Duration::from_millis(pause)),
         }
+        pause *= 2;
     }
-    None
 }
 
 fn noted_pid(file: &File) -> Option<u32> {
