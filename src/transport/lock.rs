@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 const ATTEMPTS: u32 = 100;
 
 /// How many milliseconds a loser gives the winner to note its pid, which takes it microseconds once it runs.
-const PATIENCE: u64 = 2_000;
+const PATIENCE: u64 = 256;
 
 /// The longest note that we leave in the file: a pid, its namespace and a line feed. A longer file is not ours to overwrite.
 const MAX_NOTE: u64 = 32;
