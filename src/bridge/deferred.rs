@@ -1,7 +1,7 @@
 //! Frames that a receiver has put aside, because its program has paused or they wait behind a large message: they came, and
 //! are settled when they are taken, or not at all if the receiver ends before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
@@ -13,15 +13,24 @@ use crate::error::Result;
 use crate::wire::control::FrameRun;
 use crate::wire::frame::malformed;
 
-/// Those of one link. Of one sender they weigh no more than two windows: it keeps back what exceeds that.
+/// Those of one link. Of one sender they weigh no more than two windows, for it keeps back what exceeds that, and one more if
+/// they wait for a large message that was lost: it is asked to say that again.
 #[derive(Debug, Default)]
 pub struct Deferred {
     /// By their number among all frames of the link.
     frames: BTreeMap<u64, InFlight>,
     weight: u64,
-    by_sender: FxHashMap<MemberKey, u64>,
+    by_sender: FxHashMap<MemberKey, OfSender>,
     /// How many have been taken.
     taken: u64,
+}
+
+/// Those of one sender.
+#[derive(Debug, Default)]
+struct OfSender {
+    weight: u64,
+    /// Numbers of its messages, each with that of the frame: the same message may come twice.
+    messages: BTreeSet<(u64, u64)>,
 }
 
 impl Deferred {
@@ -37,14 +46,13 @@ impl Deferred {
 
     /// What those of one sender weigh.
     pub fn weight_of(&self, sender: MemberKey) -> u64 {
-        self.by_sender.get(&sender).copied().unwrap_or(0)
+        self.by_sender.get(&sender).map_or(0, |of_sender| of_sender.weight)
     }
 
     /// Whether `sender` said all that is put aside of it after its message `seq`: then that may be what all of it waits for.
     pub fn follows(&self, sender: MemberKey, seq: u64) -> bool {
-        // Mostly the first that is put aside of a sender is older than what it is to say next.
-        let of_sender = self.frames.values().filter(|frame| frame.sender() == Some(sender));
-        of_sender.filter_map(InFlight::seq).all(|aside| aside > seq)
+        let first = self.by_sender.get(&sender).and_then(|of_sender| of_sender.messages.first());
+        first.is_none_or(|&(first, _)| first > seq)
     }
 
     /// How many there were that were taken.
@@ -56,7 +64,9 @@ impl Deferred {
         let weight = frame.weight();
         self.weight += weight;
         if let Some(sender) = frame.sender() {
-            *self.by_sender.entry(sender).or_default() += weight;
+            let of_sender = self.by_sender.entry(sender).or_default();
+            of_sender.weight += weight;
+            of_sender.messages.extend(frame.seq().map(|seq| (seq, number)));
         }
         self.frames.insert(number, frame);
     }
@@ -67,10 +77,11 @@ impl Deferred {
         self.weight -= weight;
         self.taken += 1;
         if let Some(sender) = frame.sender()
-            && let Some(left) = self.by_sender.get_mut(&sender)
+            && let Some(of_sender) = self.by_sender.get_mut(&sender)
         {
-            *left -= weight;
-            if *left == 0 {
+            of_sender.weight -= weight;
+            frame.seq().map(|seq| of_sender.messages.remove(&(seq, number)));
+            if of_sender.weight == 0 {
                 self.by_sender.remove(&sender);
             }
         }

@@ -12,7 +12,7 @@ use crate::wire::control::FrameRun;
 use crate::wire::frame::kind;
 
 /// Frames that an ACK passes over, and the messages that a paused program has put aside. Of one sender these weigh no more
-/// than two windows.
+/// than two windows, and one more behind a large message that was lost.
 #[derive(Debug, Default)]
 pub struct Untaken {
     /// Whether the program puts aside what comes.
