@@ -7,7 +7,7 @@ const assert = require('node:assert/strict');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 const { HELD, WeakHandle, watch } = require('../lib/finalizer.js');
-const { DISPATCH, NOTICE } = require('../lib/native-abi.js');
+const { DISPATCH, NOTICE, noticeHead } = require('../lib/native-abi.js');
 const { LIMIT } = require('./support/bus');
 
 v8.setFlagsFromString('--expose-gc');
@@ -39,8 +39,6 @@ function forgettable({ leaves = true, id = 'ann' } = {}) {
   return { weakHandle, notes, node: new WeakRef(node) };
 }
 
-const notice = (number) => DISPATCH.NOTICE | number << 3;
-
 test('a weak handle passes calls on and holds while there is a reason', LIMIT, async () => {
   const { weakHandle, notes, node } = forgettable();
   weakHandle.set(HELD.LISTENED, true);
@@ -68,9 +66,9 @@ test('a forgotten node says goodbye, reads on until that is heard, and is freed'
   assert.deepEqual(notes, ['leave']);
   weakHandle.turn();
   weakHandle.dispatch(DISPATCH.MESSAGE, 0, '');
-  weakHandle.dispatch(notice(NOTICE.DRAIN), 0, '');
+  weakHandle.dispatch(noticeHead(NOTICE.DRAIN), 0, '');
   assert.deepEqual(notes, ['leave', 'farewell turn']);
-  weakHandle.dispatch(notice(NOTICE.LEFT), 0, '');
+  weakHandle.dispatch(noticeHead(NOTICE.LEFT), 0, '');
   await collectUntil(() => notes.length > 2);
   assert.deepEqual(notes, ['leave', 'farewell turn', 'close', 'end']);
 });

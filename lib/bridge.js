@@ -8,18 +8,18 @@ const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
 const { Context, Contexts } = require('./context.js');
 const { BusybodyError, fromNative, invalidArg } = require('./errors.js');
-const { removeExitHook, addExitHook } = require('./exit-hooks.js');
+const { addExitHook, removeExitHook } = require('./exit-hooks.js');
 const { guarded, tell, warn } = require('./guard.js');
 const { HandlerErrors } = require('./handler-errors.js');
 const { Handlers } = require('./handlers.js');
 const { custom, summary } = require('./inspect.js');
 const { KeepAlive } = require('./keep-alive.js');
+const { ENCODING } = require('./native-abi.js');
 const { checkMethod, parseBridgeOptions } = require('./options.js');
 const { Ready, announce } = require('./ready.js');
 const { createReply, giveContext } = require('./reply.js');
 const { clearTimeout, nextTick, setTimeout } = require('./time.js');
 const { FORMATS, decode, packClone } = require('./values.js');
-const { ENCODING } = require('./native-abi.js');
 
 /** Where a caller's parts say which of its questions it is; 0: it waits for no answer. */
 const CORRELATION = 2;

@@ -8,8 +8,8 @@
 // the bridge is kept by the bridge; and a bridge, like a listening server, serves others and is never forgotten.
 
 const { warn } = require('./guard.js');
-const { clearTimeout, setImmediate, setTimeout } = require('./time.js');
 const { DISPATCH, NOTICE, kindOf, noticeOf } = require('./native-abi.js');
+const { clearTimeout, setImmediate, setTimeout } = require('./time.js');
 
 /** Reasons to hold a node that nobody refers to. */
 const HELD = Object.freeze({ CONNECTING: 1, LISTENED: 2, WAITING: 4 });
@@ -74,7 +74,7 @@ class Cleanup {
     this.#resources = resources;
   }
 
-  say() {
+  begin() {
     const { native, weakHandle } = this.#resources;
     weakHandle.handOver(this);
     if (!native.leave()) return this.#end();
@@ -105,7 +105,7 @@ class Cleanup {
 
 const forgotten = new FinalizationRegistry((resources) => {
   warnOnce(resources.id);
-  new Cleanup(resources).say();
+  new Cleanup(resources).begin();
 });
 
 let warned = false;

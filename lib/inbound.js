@@ -8,13 +8,13 @@ const { Buffered } = require('./buffered.js');
 const { Context } = require('./context.js');
 const { RESERVED_EVENTS, fromNative } = require('./errors.js');
 const { rethrow, tell } = require('./guard.js');
+const {
+  DISPATCH, NOTICE, encodingOf, eventSlot, flowOf, fromSlot, isPlain, kindOf, noticeHead, noticeOf,
+} = require('./native-abi.js');
 const { Presence } = require('./presence.js');
 const { createReply, giveContext } = require('./reply.js');
 const { now, setImmediate } = require('./time.js');
 const { decode } = require('./values.js');
-const {
-  DISPATCH, NOTICE, encodingOf, eventSlot, flowOf, fromSlot, isPlain, kindOf, noticeHead, noticeOf,
-} = require('./native-abi.js');
 
 /** Hex digits of the session before an id, in the name of a node that asks. */
 const SESSION = 16;
@@ -119,10 +119,9 @@ class Inbound {
 
   /** Keeps a message for later, with what its slots stand for now and the time that its sender waits for a reply. */
   #buffer(head, correlation, body) {
-    const origin = this.#originOf(head);
     const timeLeft = correlation === 0 ? -1 : this.#native.timeLeft;
     const until = timeLeft < 0 ? Infinity : now() + timeLeft;
-    this.#buffered.add({ origin, until, head, correlation, body });
+    this.#buffered.add({ origin: this.#originOf(head), until, head, correlation, body });
   }
 
   /** A message or notice that was buffered. */
@@ -135,17 +134,21 @@ class Inbound {
   }
 
   #deliver(head, correlation, body) {
-    // Most messages are like the one before: from the same node, of the same event, with no reply wanted.
+    this.#deliverFrom(this.#originOf(head), head, correlation, body, null);
+  }
+
+  /** What is known of messages like that one. Most are like the one before: from the same node, of the same event. */
+  #originOf(head) {
     const flow = flowOf(head);
     if (flow !== this.#lastFlow) {
-      this.#lastOrigin = this.#originOf(head);
+      this.#lastOrigin = this.#newOrigin(head);
       this.#lastFlow = flow;
     }
-    this.#deliverFrom(this.#lastOrigin, head, correlation, body, null);
+    return this.#lastOrigin;
   }
 
   /** Who sends what, by the names that the slots of `head` stand for now: { from, event, broadcast, asker, serves, reply }. */
-  #originOf(head) {
+  #newOrigin(head) {
     const slot = fromSlot(head);
     const [from, event, broadcast] = [this.#names[slot], this.#names[eventSlot(head)], kindOf(head) === DISPATCH.BROADCAST];
     // A Reply that does nothing serves all messages without one.

@@ -12,7 +12,7 @@ const { Connection } = require('./connection.js');
 const { Contexts } = require('./context.js');
 const { driver, lane } = require('./environment.js');
 const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
-const { removeExitHook, addExitHook } = require('./exit-hooks.js');
+const { addExitHook, removeExitHook } = require('./exit-hooks.js');
 const { HELD, WeakHandle, watch } = require('./finalizer.js');
 const { Flow } = require('./flow.js');
 const { tell, warn } = require('./guard.js');
@@ -22,8 +22,8 @@ const { Inbound } = require('./inbound.js');
 const { custom, summary } = require('./inspect.js');
 const { KeepAlive } = require('./keep-alive.js');
 const { Leaving } = require('./leaving.js');
-const { Outbound } = require('./outbound.js');
 const { checkEvent, isEventName, parseCallOptions, parseLeave, parseNodeOptions, parseWait } = require('./options.js');
+const { Outbound } = require('./outbound.js');
 const { Ready, announce } = require('./ready.js');
 
 /** Events that one node may listen for: the bridge remembers no more of anybody. */

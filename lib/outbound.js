@@ -4,13 +4,13 @@
 
 const { whenAborted } = require('./aborts.js');
 const { abortError, fromNative } = require('./errors.js');
+const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE, packEncoding } = require('./native-abi.js');
 const { checkEvent, checkMethod } = require('./options.js');
 const { callbackOf, failed } = require('./outcomes.js');
 const { outcomeOf } = require('./reply.js');
 const { Targets } = require('./targets.js');
 const { nextTick } = require('./time.js');
 const { FORMATS, isError, outlineOf, packClone } = require('./values.js');
-const { ENCODING, FORM, KIND, REFUSALS, RETRY, TOO_LARGE, packEncoding } = require('./native-abi.js');
 
 /** No reply is wanted. */
 const NONE = -1;

@@ -26,7 +26,7 @@ function judge(journals) {
   const byId = new Map(journals.map((journal) => [journal.id, journal]));
   const verdict = blank(journals);
   for (const listener of journals.filter(({ lived }) => lived)) judgePresence(verdict, listener, byId);
-  verdict.stuck = judgeDrains(verdict, journals);
+  judgeDrains(verdict, journals);
   for (const sender of journals) {
     const ids = new Set([...Object.keys(sender.peers), ...journals.filter(({ peers }) => sender.id in peers).map(({ id }) => id)]);
     for (const id of ids) {
@@ -67,7 +67,7 @@ function blank(journals) {
 function judgeDrains(verdict, journals) {
   const stuck = journals.filter(({ lived, settles = lived, drainDue = false }) => settles && drainDue);
   for (const { id } of stuck) example(verdict, id, { "'drain' missing": 1 }, 'nothing is pending any more');
-  return stuck.length;
+  verdict.stuck = stuck.length;
 }
 
 /** Each process joins once and leaves once, for whoever listens, whatever became of bridges. */
