@@ -35,7 +35,7 @@ const scenarios = {
       await stop(crew.incumbent.pid);
       const entered = crew.open();
       const [nodes, bridges] = [true, false].map((is) => crew.contenders.filter(({ isNode }) => isNode === is));
-      assertLosersKnow(await Promise.all(bridges.map(({ result }) => result)), crew.incumbent);
+      assertLosersKnow(await Promise.all(bridges.map(({ result }) => result)), crew.incumbent, crew.path);
       for (const { connected, hosting } of await Promise.all(nodes.map((node) => node.look()))) {
         assert.deepEqual({ connected, hosting }, { connected: false, hosting: false });
       }
@@ -77,7 +77,7 @@ async function contest(crew, parts, incumbent = null) {
   });
   const owner = await oneBus(crew);
   if (incumbent !== null) assert.equal(owner.id, incumbent.id, 'a live bridge was robbed');
-  assertLosersKnow(results, owner);
+  assertLosersKnow(results, owner, crew.path);
   return owner.id;
 }
 

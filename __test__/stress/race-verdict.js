@@ -91,10 +91,12 @@ function readLink(file) {
 }
 
 /** The losers among bridges were told so, and by whom; nobody else failed. */
-function assertLosersKnow(results, owner) {
+function assertLosersKnow(results, owner, bus) {
+  const noted = fs.readFileSync(`${bus}.lock`, 'utf8').trim();
   for (const { entered, code, message } of results.filter((result) => !result.entered)) {
     assert.equal(code, 'EADDRINUSE', `entered: ${entered}, ${message}`);
-    if (owner !== null) assert.match(message, new RegExp(`\\b${owner.pid}\\b`));
+    const named = new RegExp(`\\b${owner.pid}\\b`);
+    assert.match(message, named, `the loser of ${owner.pid} was told '${message}'; the lock names ${noted}`);
   }
 }
 

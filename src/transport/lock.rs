@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::{in_use, pid_namespace};
+use super::in_use;
+use super::process::{UNKNOWN_NAMESPACE, pid_namespace};
 use crate::error::{Error, Result};
 
 /// How often the file may change under our hands (a cleaner of /tmp removes it, another starter makes it)
@@ -178,20 +179,23 @@ fn note_pid(mut file: &File) {
 fn owner_pid(file: &File) -> Option<u32> {
     let mut pause = 1;
     loop {
-        match note(file) {
-            // In another pid namespace its number means somebody else, or nobody.
-            Some((_, namespace)) if namespace != pid_namespace() => return None,
-            Some((pid, _)) if may_be_alive(pid) => return Some(pid),
-            _ => {}
-        }
-        let pid = locking_pid(file);
-        if pid.is_some() || pause > PATIENCE / 2 {
+        let note = note(file);
+        let noted = note.filter(|&(pid, namespace)| !is_elsewhere(namespace) && may_be_alive(pid));
+        let pid = noted.map(|(pid, _)| pid).or_else(|| locking_pid(file));
+        let hopeless = pause > PATIENCE / 2 || note.is_some_and(|(_, namespace)| is_elsewhere(namespace));
+        if pid.is_some() || hopeless {
             return pid;
         }
         // Longer each time: many losers that look again and again would take the processor from the winner.
         thread::sleep(Duration::from_millis(pause));
         pause *= 2;
     }
+}
+
+/// Whether a pid noted in `namespace` means another process here, or none.
+fn is_elsewhere(namespace: u32) -> bool {
+    let own = pid_namespace();
+    namespace != own && namespace != UNKNOWN_NAMESPACE && own != UNKNOWN_NAMESPACE
 }
 
 /// Who holds the lock, as Linux says it: `1: FLOCK ADVISORY WRITE 4711 08:02:131 0 EOF`, with the pid in our namespace and
@@ -281,11 +285,13 @@ mod tests {
             let error = PathLock::acquire(&socket).expect_err("taken");
             assert!(error.message().ends_with(&told), "{note:?}: {error}");
         }
-        // Nor one in another pid namespace, even if the number is in use here.
-        fs::write(lock_path(&socket), format!("{} {}\n", std::process::id(), own ^ 1)).expect("written");
+        // Nor the number of one in another pid namespace, even if it is in use here.
+        fs::write(lock_path(&socket), format!("1 {}\n", own ^ 1)).expect("written");
         let error = PathLock::acquire(&socket).expect_err("taken");
-        assert!(!error.message().contains("pid"), "{error}");
+        assert!(error.message().ends_with(&told), "{error}");
         drop(lock);
+        // A note without a namespace is of one that could not tell it.
+        assert!(!is_elsewhere(UNKNOWN_NAMESPACE) && !is_elsewhere(own) && is_elsewhere(own ^ 1));
     }
 
     #[test]

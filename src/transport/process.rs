@@ -73,13 +73,16 @@ fn is_readable(_descriptor: &OwnedFd) -> bool {
     false
 }
 
-/// Which pid namespace this process is in: numbers of processes mean the same within one. 0 where the system does not tell.
+/// Which pid namespace this process is in: numbers of processes mean the same within one. [`UNKNOWN_NAMESPACE`] where the system does not tell.
 pub fn pid_namespace() -> u32 {
     if !cfg!(target_os = "linux") {
         return ONLY_NAMESPACE;
     }
-    fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino() as u32)
+    fs::metadata("/proc/self/ns/pid").map_or(UNKNOWN_NAMESPACE, |namespace| namespace.ino() as u32)
 }
+
+/// Of a process that the system does not tell.
+pub const UNKNOWN_NAMESPACE: u32 = 0;
 
 /// Of systems that have but one.
 const ONLY_NAMESPACE: u32 = 1;
@@ -177,6 +180,6 @@ mod tests {
 
     #[test]
     fn this_process_is_in_a_namespace() {
-        assert_ne!(pid_namespace(), 0);
+        assert_ne!(pid_namespace(), UNKNOWN_NAMESPACE);
     }
 }
