@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use super::view::Header;
+use super::layout::Header;
 use crate::wire::lane::Cookie;
 
 /// Our own memory: there is none.

@@ -2,14 +2,10 @@
 
 use std::io;
 
+use super::layout::{HEADER_LEN, SIZE, STAMP_LEN, header};
 use super::memfd::Owned;
-use super::slots::{STAMP_LEN, Slots};
-use super::view::{HEADER_LEN, header};
+use super::slots::Slots;
 use crate::wire::lane::{Cookie, Extent, Offer};
-
-/// Bytes of an arena: room for several of the largest usual bodies at once. More would let one stalled receiver
-/// hold more memory; what does not fit travels by socket. Memory that no body ever reached costs nothing.
-pub const SIZE: u64 = 16 * 1024 * 1024;
 
 /// Memory that bodies are written into, one by one, and freed in any order.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use rustix::fs::{
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::layout::{Header, invalid};
 use super::map::{Readable, Writable};
-use super::view::{Header, invalid};
 use crate::wire::lane::Cookie;
 
 /// Memory is asked for in steps of this: a system call for every few bodies, and little that is never used.

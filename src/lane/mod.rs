@@ -12,6 +12,7 @@
 //! `slots` says which memory is free, `memfd` makes and finds the memory, `map` is where memory is touched.
 
 mod arena;
+mod layout;
 mod shared;
 mod slots;
 mod view;

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Where a slot may begin: a cache line, so that no two bodies share one, and wide copies are aligned.
-pub const ALIGN: u64 = 64;
-
-/// What precedes each body: its ticket, and room so that the body begins where it may.
-pub const STAMP_LEN: u64 = ALIGN;
+use super::layout::ALIGN;
 
 /// The free and the used parts of a range of offsets.
 ///

@@ -89,10 +89,10 @@ fn a_body_that_exceeds_its_room_or_is_dropped_leaves_no_trace() {
 #[test]
 fn a_full_arena_takes_nothing_until_something_is_freed() {
     let mut arena = Arena::create().unwrap();
-    assert!(arena.writer(arena::SIZE as usize).is_none());
+    assert!(arena.writer(layout::SIZE as usize).is_none());
     assert!(arena.writer(0).is_none());
     assert!(arena.writer(usize::MAX).is_none());
-    let all = put(&mut arena, &vec![9; (arena::SIZE - view::HEADER_LEN - slots::STAMP_LEN) as usize]);
+    let all = put(&mut arena, &vec![9; (layout::SIZE - layout::HEADER_LEN - layout::STAMP_LEN) as usize]);
     assert!(arena.writer(1).is_none());
     assert!(arena.free(all));
     assert!(arena.writer(1).is_some());

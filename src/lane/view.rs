@@ -2,21 +2,9 @@
 
 use std::io;
 
+use super::layout::{ALIGN, HEADER_LEN, MAX_SIZE, STAMP_LEN, header, invalid};
 use super::memfd::Foreign;
-use super::slots::{ALIGN, STAMP_LEN};
-use crate::wire::lane::{Cookie, Extent, Offer};
-
-/// Bytes of an arena before its first extent: a page, of which the first bytes identify it.
-pub const HEADER_LEN: u64 = 4096;
-
-/// No larger arena is mapped: four times what this version makes, so that later ones may make more.
-pub const MAX_SIZE: u64 = 4 * super::arena::SIZE;
-
-/// What an arena begins with, so that no other shared memory is taken for one.
-const MAGIC: [u8; 16] = *b"busybody lane 1\n";
-
-/// The first bytes of an arena: the magic, then the cookie.
-pub type Header = [u8; 32];
+use crate::wire::lane::{Extent, Offer};
 
 /// Another node's arena, read-only. It stays readable when that node frees, closes or dies, and goes when dropped.
 #[derive(Debug)]
@@ -57,17 +45,4 @@ impl View {
         }
         Ok(there)
     }
-}
-
-/// The header with this cookie.
-pub fn header(cookie: &Cookie) -> Header {
-    let mut header = [0; 32];
-    header[..16].copy_from_slice(&MAGIC);
-    header[16..].copy_from_slice(cookie);
-    header
-}
-
-/// The error for what a sender cannot have meant.
-pub fn invalid(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::pwrite;
 
 use super::*;
-use crate::lane::view::{HEADER_LEN, header};
+use crate::lane::layout::{HEADER_LEN, header};
 
 const COOKIE: [u8; 16] = [5; 16];
 const SIZE: u64 = 1 << 20;
@@ -98,10 +98,10 @@ fn extents_outside_or_never_written_are_refused() {
     for (offset, len) in [
         (0, 1),
         (HEADER_LEN - 1, 1),
-        (HEADER_LEN, arena::SIZE),
-        (HEADER_LEN, arena::SIZE - HEADER_LEN),
-        (arena::SIZE, 1),
-        (arena::SIZE - 1, 1),
+        (HEADER_LEN, layout::SIZE),
+        (HEADER_LEN, layout::SIZE - HEADER_LEN),
+        (layout::SIZE, 1),
+        (layout::SIZE - 1, 1),
         (u64::MAX, 1),
         (u64::MAX, u64::MAX),
         (HEADER_LEN, u64::MAX),
@@ -143,5 +143,5 @@ fn a_receiver_can_neither_write_nor_take_memory_away() {
     assert!(ftruncate(&file, 1 << 30).is_err());
     assert!(fallocate(&file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 0, 4096).is_err());
     assert!(fcntl_add_seals(&file, SealFlags::WRITE).is_err());
-    assert!(crate::lane::map::Writable::new(&file, arena::SIZE as usize).is_err());
+    assert!(crate::lane::map::Writable::new(&file, layout::SIZE as usize).is_err());
 }

@@ -16,7 +16,7 @@ const BYTES: usize = 8 << 30;
 fn throughput() {
     for len in [64 << 10, 512 << 10, 4 << 20] {
         for in_flight in [1, 2, 4] {
-            if len * in_flight < arena::SIZE as usize {
+            if len * in_flight < layout::SIZE as usize {
                 let mut runs: Vec<f64> = (0..5).map(|_| run(len, in_flight)).collect();
                 runs.sort_by(f64::total_cmp);
                 println!("{:>5} KiB, {in_flight} in flight: {:5.1} GB/s", len >> 10, runs[2]);
