@@ -4,6 +4,8 @@
 // room nothing imports round. docs/ARCHITECTURE.md draws what is listed here.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
 const test = require('node:test');
 const { circles, javascript, rust } = require('./support/imports.js');
 
@@ -79,6 +81,24 @@ test('JavaScript imports go down the floors only', () => {
   const graph = javascript('index.js', 'native.cjs', 'lib', 'bin', 'bench', 'examples', '.ci');
   assert.ok(graph.get('lib/node.js').includes('native.cjs'), 'imports are read');
   assert.deepEqual(faults(graph, JAVASCRIPT), []);
+});
+
+test('the drawing of the house has all its rooms', () => {
+  const page = fs.readFileSync(path.join(__dirname, '..', 'docs', 'ARCHITECTURE.md'), 'utf8');
+  const section = page.slice(page.indexOf('### The floors'), page.indexOf('## The parts'));
+  const rooms = [...RUST, ...JAVASCRIPT].flat();
+  assert.deepEqual(rooms.filter((room) => !section.includes(`\`${room}\``) && !section.includes(`\`${room}/\``)), []);
+});
+
+test('every file of the two brains has its line', () => {
+  const page = fs.readFileSync(path.join(__dirname, '..', 'docs', 'ARCHITECTURE.md'), 'utf8');
+  const files = [...rust('src', isRustTest).keys()];
+  for (const [room, title] of [['bridge', '### The bridge'], ['node', '### The node']]) {
+    const [, section] = page.split(title);
+    const lines = section.slice(0, section.search(/^##/m));
+    const own = files.filter((file) => path.dirname(file) === `src/${room}` && !file.endsWith('/mod.rs'));
+    assert.deepEqual(own.filter((file) => !lines.includes(`\`${path.basename(file)}\``)), []);
+  }
 });
 
 test('nothing imports round, but for the circles that are known to stand', () => {

@@ -1,6 +1,7 @@
 //! busybody: a message bus for the processes of one machine.
 //!
-//! The rooms, floor by floor; a file imports only from floors below its own.
+//! The rooms, floor by floor; a file imports only from floors below its own (`__test__/floors.test.js` holds it, and
+//! `docs/ARCHITECTURE.md` draws it).
 //!
 //! - 0 `error`: what can go wrong, with stable codes
 //! - 1 `address`, `wire`, `outqueue`, `pool`, `senders`: values and bytes

@@ -15,7 +15,7 @@ function filesOf(folders, pattern) {
     return fs
       .readdirSync(full, { recursive: true })
       .map((file) => path.join(name, file))
-      .filter((file) => pattern.test(file));
+      .filter((file) => pattern.test(file) && !/\bnode_modules\b/.test(file));
   });
 }
 
