@@ -28,6 +28,13 @@ const PATIENCE = 5_000;
 /** The values of close() travel in one frame. */
 const MAX_CLOSE = 64 * 1024;
 
+/**
+ * For a node that finds no bridge: one in its own process, which does not keep the process alive. Throws at once why it
+ * cannot listen. `handOver()` leaves the address to whoever takes it next, without a 'close' on the bus, and resolves when
+ * that can. Made within the class, for no program is to see what it uses.
+ */
+let hostBridge;
+
 class Bridge extends EventEmitter {
   #native = null;
   #keepAlive = new KeepAlive();
@@ -60,11 +67,6 @@ class Bridge extends EventEmitter {
 
   get url() {
     return this.#listening && this.#closing === null ? this.#native.url : null;
-  }
-
-  /** Why it does not listen; for a node that tries to host. */
-  get failure() {
-    return this.#failure;
   }
 
   get ready() {
@@ -159,8 +161,7 @@ class Bridge extends EventEmitter {
     });
   }
 
-  /** Leaves the address to whoever takes it next, without a 'close' on the bus. */
-  handOver() {
+  #handOver() {
     if (this.#native === null) return Promise.resolve();
     return this.#closing ?? this.#end(() => this.#native.handOver());
   }
@@ -230,6 +231,15 @@ class Bridge extends EventEmitter {
     if (waits) this.#contexts.open(askerOf(caller), caller[2], context);
     return giveContext(reply, context);
   }
+
+  static {
+    hostBridge = (options) => {
+      // The callback takes the failure, which otherwise would be an 'error' that nobody listens for.
+      const bridge = new Bridge(options, () => {});
+      if (bridge.#failure !== null) throw bridge.#failure;
+      return { bridge: bridge.unref(), handOver: () => bridge.#handOver() };
+    };
+  }
 }
 
 /** Whoever calls, from one joining to its leaving. */
@@ -255,4 +265,4 @@ function addressOf(url) {
   return { address, port: Number(port), family: address.includes(':') ? 'IPv6' : 'IPv4' };
 }
 
-module.exports = { Bridge };
+module.exports = { Bridge, hostBridge };

@@ -43,13 +43,14 @@ class Connection {
   #over = false;
   #timer = null;
   #patience = null;
-  #bridge = null;
+  /** The bridge that this process hosts for the node, as of hostBridge(). */
+  #hosted = null;
   /** Where the bridge may be that was not tried yet in this attempt, and why it was not where it was tried. */
   #urls = [];
   #misses = [];
 
   /**
-   * `events`: { online(first), lost(error), retrying(error), failed(error), host() -> Bridge }.
+   * `events`: { online(first), lost(error), retrying(error), failed(error), host() -> { bridge, handOver() } }.
    */
   constructor(native, turn, options, events) {
     this.#native = native;
@@ -58,9 +59,9 @@ class Connection {
     this.#events = events;
   }
 
-  /** The bridge that this process hosts for the node, or null. */
-  get bridge() {
-    return this.#bridge;
+  /** Whether this process hosts a bridge for the node. */
+  get hosting() {
+    return this.#hosted !== null;
   }
 
   /** Whether the bridge has let us in, on the link there is. */
@@ -159,9 +160,9 @@ class Connection {
     this.#over = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#patience);
-    const bridge = this.#bridge;
-    this.#bridge = null;
-    return bridge?.handOver() ?? Promise.resolve();
+    const hosted = this.#hosted;
+    this.#hosted = null;
+    return hosted?.handOver() ?? Promise.resolve();
   }
 
   #missed(error) {
@@ -172,7 +173,7 @@ class Connection {
     }
     // Of a bridge that has let us in before, bad bytes are an accident.
     if (FINAL.has(error.code) && !(this.#everOnline && error.code === 'ERR_PROTOCOL')) return this.#fail(error);
-    const mayHost = this.#options.bridge === 'auto' && NOBODY.has(error.code) && this.#bridge === null;
+    const mayHost = this.#options.bridge === 'auto' && NOBODY.has(error.code) && !this.hosting;
     const refusal = mayHost ? this.#host() : null;
     if (!mayHost || refusal !== null) this.#tryLater(error, refusal);
   }
@@ -180,12 +181,12 @@ class Connection {
   /** Takes the address and connects to it; or returns why this process cannot. */
   #host() {
     try {
-      this.#bridge = this.#events.host();
+      this.#hosted = this.#events.host();
     } catch (refusal) {
       return refusal;
     }
-    this.#bridge.once('close', () => {
-      this.#bridge = null;
+    this.#hosted.bridge.once('close', () => {
+      this.#hosted = null;
     });
     this.#attempts -= 1;
     this.start();

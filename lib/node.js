@@ -91,7 +91,7 @@ class Node extends EventEmitter {
   }
 
   get hosting() {
-    return this.#connection.bridge !== null;
+    return this.#connection.hosting;
   }
 
   get ready() {
@@ -348,13 +348,11 @@ class Node extends EventEmitter {
       },
       host: () => {
         // Late, because a bridge is only loaded by those who host one.
-        const { Bridge } = require('./bridge.js');
+        const { hostBridge } = require('./bridge.js');
         const { url, maxMessage, maxPending, stallTimeout } = this.#options;
-        // The callback takes the failure, which otherwise would be an 'error' that nobody listens for.
-        const bridge = new Bridge({ url, maxMessage, maxPending, stallTimeout }, () => {});
-        if (bridge.failure !== null) throw bridge.failure;
-        bridge.on('error', (error) => this.#hostTrouble(error));
-        return bridge.unref();
+        const hosted = hostBridge({ url, maxMessage, maxPending, stallTimeout });
+        hosted.bridge.on('error', (error) => this.#hostTrouble(error));
+        return hosted;
       },
     };
   }
