@@ -5,13 +5,13 @@
 const { EventEmitter } = require('node:events');
 const native = require('../native.cjs');
 const { addressOrDefault } = require('./address.js');
-const { warnOfUndeliverable, warnOfWildcard } = require('./advice.js');
+const { warnOfUndeliverable } = require('./advice.js');
 const { Arrivals } = require('./arrivals.js');
 const { Calls } = require('./calls.js');
 const { Connection } = require('./connection.js');
 const { Contexts } = require('./context.js');
 const { driver, lane } = require('./environment.js');
-const { BusybodyError, PRESENCE_EVENTS, RESERVED_EVENTS, invalidArg } = require('./errors.js');
+const { BusybodyError } = require('./errors.js');
 const { addExitHook, removeExitHook } = require('./exit-hooks.js');
 const { HELD, WeakHandle, watch } = require('./finalizer.js');
 const { Flow } = require('./flow.js');
@@ -20,14 +20,12 @@ const { HandlerErrors } = require('./handler-errors.js');
 const { Handlers } = require('./handlers.js');
 const { Inbound } = require('./inbound.js');
 const { custom, summary } = require('./inspect.js');
+const { Interests } = require('./interests.js');
 const { KeepAlive } = require('./keep-alive.js');
 const { Leaving } = require('./leaving.js');
-const { checkEvent, isEventName, parseCallOptions, parseLeave, parseNodeOptions, parseWait } = require('./options.js');
+const { checkEvent, parseCallOptions, parseLeave, parseNodeOptions, parseWait } = require('./options.js');
 const { Outbound } = require('./outbound.js');
 const { Ready, announce } = require('./ready.js');
-
-/** Events that one node may listen for: the bridge remembers no more of anybody. */
-const MAX_INTERESTS = 10_000;
 
 class Node extends EventEmitter {
   #options;
@@ -41,7 +39,11 @@ class Node extends EventEmitter {
   #inbound;
   #keepAlive = new KeepAlive();
   #ready = new Ready();
-  #interests = new Set();
+  // EventEmitter's constructor may not have been followed by ours yet.
+  #interests = new Interests(
+    (event, listens) => this.#native?.listen(event, listens),
+    () => this.#inbound?.presence.forget(),
+  );
   #handlers = new Handlers('event', new HandlerErrors(this).told);
   #contexts = new Contexts();
   #flow = new Flow(this, (paused) => (paused ? this.#inbound.pause() : this.#inbound.resume()));
@@ -230,7 +232,7 @@ class Node extends EventEmitter {
   // Whatever listeners of 'newListener' and 'removeListener' throw, the bridge is told what came of it.
 
   on(event, listener) {
-    this.#checkInterest(event);
+    this.#interests.check(event);
     try {
       return super.on(event, this.#flow.track(event, listener));
     } finally {
@@ -243,7 +245,7 @@ class Node extends EventEmitter {
   }
 
   prependListener(event, listener) {
-    this.#checkInterest(event);
+    this.#interests.check(event);
     try {
       return super.prependListener(event, listener);
     } finally {
@@ -272,41 +274,16 @@ class Node extends EventEmitter {
     } finally {
       this.#flow.listenersRemoved();
       if (events.length > 0) this.#updateInterest(events[0]);
-      else for (const event of [...this.#interests]) this.#updateInterest(event);
+      else for (const event of this.#interests.list()) this.#updateInterest(event);
       this.#weakHandle.set(HELD.LISTENED, this.eventNames().length > 0);
     }
   }
 
-  /** Throws before anything is registered if the bridge would not let this node listen for one more event. */
-  #checkInterest(event) {
-    const few = this.#interests.size < MAX_INTERESTS - PRESENCE_EVENTS.size;
-    if (few || this.#interests.has(event) || !isInterest(event)) return;
-    const after = new Set(this.#interests).add(event);
-    // Of presence the bridge is always told both sides.
-    if ([...PRESENCE_EVENTS].some((each) => after.has(each))) PRESENCE_EVENTS.forEach((each) => after.add(each));
-    if (after.size <= MAX_INTERESTS) return;
-    throw invalidArg('event', `one of the ${MAX_INTERESTS} that a node may listen for`, event, 'argument');
-  }
-
   #updateInterest(event) {
     const listens = this.listenerCount(event) > 0;
-    // EventEmitter's constructor may not have been followed by ours yet.
     this.#weakHandle?.set(HELD.LISTENED, listens || this.eventNames().length > 0);
     if (this.#handlers?.prune(this, event)) this.#inbound.handlersChanged();
-    if (listens === this.#interests.has(event) || !isInterest(event)) return;
-    if (listens) warnOfWildcard(event);
-    if (listens) this.#interests.add(event);
-    else this.#interests.delete(event);
-    if (PRESENCE_EVENTS.has(event)) this.#updatePresence();
-    else this.#native?.listen(event, listens);
-    this.#outbound?.scheduleFlush();
-  }
-
-  /** Whoever hears of one side of presence hears of both, or could not tell what changed while there was no bridge. */
-  #updatePresence() {
-    const listens = [...PRESENCE_EVENTS].some((event) => this.#interests.has(event));
-    for (const event of PRESENCE_EVENTS) this.#native?.listen(event, listens);
-    if (!listens) this.#inbound?.presence.forget();
+    if (this.#interests.update(event, listens)) this.#outbound?.scheduleFlush();
   }
 
   // ---- the connection -------------------------------------------------------------------------------------------
@@ -460,14 +437,6 @@ function resourcesOf(id, nativeNode, functions, weakHandle, calls, keepAlive, ex
 
 function closedError(reason) {
   return new BusybodyError('ERR_CLOSED', reason);
-}
-
-/**
- * Whether the bridge is told of listeners for it. Presence comes as broadcasts of the bridge: listening for it is an
- * interest like any other. What no peer can send needs none: the listener is for events emitted in this process.
- */
-function isInterest(event) {
-  return RESERVED_EVENTS.has(event) ? PRESENCE_EVENTS.has(event) : isEventName(event);
 }
 
 /** The callback at the end of the arguments, taken off. */
