@@ -58,7 +58,15 @@ class Node extends EventEmitter {
     super();
     const options = parseNodeOptions(args);
     this.#options = { ...options, url: addressOrDefault(options.url) };
-    const inbound = new Inbound(this, this.#noticed());
+    const inbound = new Inbound(this, {
+      online: () => this.#connection.welcomed(),
+      rejected: (error) => this.#connection.rejected(error),
+      lost: (error) => this.#connection.lost(error),
+      drain: () => this.#drained(),
+      left: () => this.#left(),
+      ended: (values) => this.#busClosed(values),
+      undeliverable: (detail) => this.#lost(detail),
+    });
     this.#inbound = inbound;
     // All that the native side has of this node, so that a forgotten one can be collected.
     this.#weakHandle = new WeakHandle(this, inbound);
@@ -74,8 +82,19 @@ class Node extends EventEmitter {
     this.#arrivals = new Arrivals(this.#outbound, options.maxPending);
     const served = { handlers: this.#handlers, contexts: this.#contexts };
     inbound.connect(this.#calls, this.#outbound, functions, this.#native, served);
-    this.#leaving = new Leaving(this.#handlers.work, this.#leavingSteps());
-    this.#connection = new Connection(this.#native, this.#weakHandle.turn, this.#options, this.#connected());
+    this.#leaving = new Leaving(this.#handlers.work, {
+      drain: () => this.#beginToLeave(),
+      goodbye: () => this.#sayGoodbye(),
+      insist: () => this.#insistOnLeaving(),
+      giveUp: () => this.#left(),
+    });
+    this.#connection = new Connection(this.#native, this.#weakHandle.turn, this.#options, {
+      online: (first) => this.#wentOnline(first),
+      lost: (error) => this.#wentOffline(error),
+      retrying: (error) => this.#retries(error),
+      failed: (error) => this.#gaveUp(error),
+      host: () => this.#host(),
+    });
     this.#exitHook = this.#native.flushBlocking.bind(this.#native);
     this.#keepAlive.start();
     addExitHook(this.#exitHook);
@@ -288,50 +307,51 @@ class Node extends EventEmitter {
 
   // ---- the connection -------------------------------------------------------------------------------------------
 
-  #connected() {
-    return {
-      online: (first) => {
-        if (this.#state !== 'leaving') {
-          this.#state = 'online';
-          this.#weakHandle.set(HELD.CONNECTING, false);
-        }
-        this.#outbound.online();
-        if (this.#state === 'leaving') this.#flush();
-        if (this.#state === 'leaving' && !first) return;
-        if (first) announce(this, this.#ready, this.#options.onConnect, null);
-        tell(this, first ? 'connect' : 'reconnect');
-      },
-      lost: (error) => {
-        if (this.#state === 'leaving') {
-          // What was sent before still has to arrive, over another link.
-          if (this.pending === 0) this.#close(closedError('the node has left'), true);
-          return;
-        }
-        this.#state = 'offline';
-        this.#weakHandle.set(HELD.CONNECTING, true);
-        tell(this, 'disconnect', error);
-      },
-      retrying: (error) => {
-        if (this.#state !== 'leaving') tell(this, 'error.reconnect', error);
-      },
-      failed: (error) => {
-        const first = !this.#connection.everOnline;
-        const leaving = this.#leaving.begun;
-        // Whoever has told it to leave, or awaited a call, is told: nobody is left who has to be told by force.
-        const told = this.#close(error, true) > 0 || leaving;
-        if (!first) return announce(this, new Ready(), null, error, told);
-        if (!leaving) tell(this, 'error.reconnect', error);
-        announce(this, this.#ready, this.#options.onConnect, error, told);
-      },
-      host: () => {
-        // Late, because a bridge is only loaded by those who host one.
-        const { hostBridge } = require('./bridge.js');
-        const { url, maxMessage, maxPending, stallTimeout } = this.#options;
-        const hosted = hostBridge({ url, maxMessage, maxPending, stallTimeout });
-        hosted.bridge.on('error', (error) => this.#hostTrouble(error));
-        return hosted;
-      },
-    };
+  #wentOnline(first) {
+    if (this.#state !== 'leaving') {
+      this.#state = 'online';
+      this.#weakHandle.set(HELD.CONNECTING, false);
+    }
+    this.#outbound.online();
+    if (this.#state === 'leaving') this.#flush();
+    if (this.#state === 'leaving' && !first) return;
+    if (first) announce(this, this.#ready, this.#options.onConnect, null);
+    tell(this, first ? 'connect' : 'reconnect');
+  }
+
+  #wentOffline(error) {
+    if (this.#state === 'leaving') {
+      // What was sent before still has to arrive, over another link.
+      if (this.pending === 0) this.#left();
+      return;
+    }
+    this.#state = 'offline';
+    this.#weakHandle.set(HELD.CONNECTING, true);
+    tell(this, 'disconnect', error);
+  }
+
+  #retries(error) {
+    if (this.#state !== 'leaving') tell(this, 'error.reconnect', error);
+  }
+
+  /** There will be no link, or none again. */
+  #gaveUp(error) {
+    const first = !this.#connection.everOnline;
+    const leaving = this.#leaving.begun;
+    // Whoever has told it to leave, or awaited a call, is told: nobody is left who has to be told by force.
+    const told = this.#close(error, true) > 0 || leaving;
+    if (!first) return announce(this, new Ready(), null, error, told);
+    if (!leaving) tell(this, 'error.reconnect', error);
+    announce(this, this.#ready, this.#options.onConnect, error, told);
+  }
+
+  #host() {
+    // Late, because a bridge is only loaded by those who host one.
+    const { hostBridge } = require('./bridge.js');
+    const { url, maxMessage, maxPending, stallTimeout } = this.#options;
+    const hosted = hostBridge({ url, maxMessage, maxPending, stallTimeout });
+    hosted.bridge.on('error', (error) => this.#hostTrouble(error));
+    return hosted;
   }
 
   #hostTrouble(error) {
@@ -339,49 +359,40 @@ class Node extends EventEmitter {
     else warn(error);
   }
 
-  #noticed() {
-    return {
-      online: () => this.#connection.welcomed(),
-      rejected: (error) => this.#connection.rejected(error),
-      lost: (error) => this.#connection.lost(error),
-      drain: () => {
-        this.#outbound.needDrain = false;
-        tell(this, 'drain');
-      },
-      left: () => this.#close(closedError('the node has left'), true),
-      ended: (values) => {
-        this.#close(closedError('the bus was closed'), true);
-        tell(this, 'close', ...values);
-      },
-      undeliverable: (detail) => this.#lost(detail),
-    };
+  // ---- the end --------------------------------------------------------------------------------------------------
+
+  #left() {
+    this.#close(closedError('the node has left'), true);
   }
 
-  /** How it leaves, step by step. */
-  #leavingSteps() {
-    const left = () => this.#close(closedError('the node has left'), true);
-    return {
-      drain: () => {
-        this.#weakHandle.set(HELD.CONNECTING, true);
-        this.#inbound.refuseQuestions();
-      },
-      goodbye: () => {
-        this.#state = 'leaving';
-        const online = this.#native.leave();
-        // Without a link, what was sent before waits for the next, for a while. A bridge that was greeted may have told
-        // of this node: then it is to hear the goodbye too.
-        if (online || this.#native.greeting || this.pending > 0) return true;
-        left();
-        return false;
-      },
-      insist: () => {
-        const { connected } = this;
-        if (connected) this.#native.insistOnLeaving();
-        else left();
-        return connected;
-      },
-      giveUp: left,
-    };
+  /** Another process has closed the bus, with these values. */
+  #busClosed(values) {
+    this.#close(closedError('the bus was closed'), true);
+    tell(this, 'close', ...values);
+  }
+
+  #beginToLeave() {
+    this.#weakHandle.set(HELD.CONNECTING, true);
+    this.#inbound.refuseQuestions();
+  }
+
+  /** Begins to leave the bus. Returns whether there is something to wait for. */
+  #sayGoodbye() {
+    this.#state = 'leaving';
+    const online = this.#native.leave();
+    // Without a link, what was sent before waits for the next, for a while. A bridge that was greeted may have told
+    // of this node: then it is to hear the goodbye too.
+    if (online || this.#native.greeting || this.pending > 0) return true;
+    this.#left();
+    return false;
+  }
+
+  /** Leaves without what was not delivered. Returns whether there is something to wait for. */
+  #insistOnLeaving() {
+    const { connected } = this;
+    if (connected) this.#native.insistOnLeaving();
+    else this.#left();
+    return connected;
   }
 
   #forceLeave() {
@@ -410,6 +421,11 @@ class Node extends EventEmitter {
     this.#contexts.departed(() => true, 'ERR_CLOSED');
     this.#resources.release(error.message);
     return endCalls(error);
+  }
+
+  #drained() {
+    this.#outbound.needDrain = false;
+    tell(this, 'drain');
   }
 
   /** A message reached nobody, and nobody waits for an answer to it. */
