@@ -35,7 +35,7 @@ const JAVASCRIPT = [
 ];
 
 /**
- * Circles that still stand, each as all its files: the two brains before they are cut into machines. A circle that grows, a
+ * Circles that still stand, each as all its files: the bridge's brain before it is cut into machines. A circle that grows, a
  * new one, and one that has shrunk without being noted here fail alike.
  */
 const STANDING = [
@@ -43,7 +43,6 @@ const STANDING = [
     'arrivals', 'collecting', 'deferred', 'grace', 'host', 'interests', 'legacy', 'link', 'member', 'membership', 'owing', 'own',
     'registry', 'relay', 'router', 'routing', 'runs', 'settling',
   ].map((name) => `src/bridge/${name}.rs`),
-  ['client', 'delivering', 'inbox', 'outbox', 'receiving', 'sending', 'sharing'].map((name) => `src/node/${name}.rs`),
 ];
 
 /** Compiled for tests only: what they import is their own affair. */

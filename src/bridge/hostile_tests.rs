@@ -9,7 +9,7 @@ use super::link::{LinkKey, Peer};
 use super::member::Departure;
 use super::router::{Limits, Router};
 use crate::node::client::{Client, Config};
-use crate::node::receiving::Event;
+use crate::node::event::Event;
 use crate::outqueue::MAX_SLICES;
 use crate::wire::control::{FrameRun, Hello, Welcome, put_bare, put_interest, put_name, put_number};
 use crate::wire::frame::{Head, encode_chunk_head, encode_preamble, flag, kind, large_head};

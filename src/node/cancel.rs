@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::client::Client;
-use super::receiving::{Event, Name};
+use super::event::{Event, Name};
 use super::requests::Request;
 use crate::error::{Code, Result};
 use crate::wire::control::Watch;

@@ -9,15 +9,14 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::breaker::Breaker;
-use super::delivering::Released;
+use super::event::{Event, Name};
 use super::inbox::Inbox;
 use super::lane::Lane;
 use super::outbox::{Destination, Destinations, Outbox, Route};
 use super::outgoing::Outgoing;
-use super::receiving::{Event, Name};
 use super::requests::Requests;
 use super::segments::Segments;
-use super::untaken::Untaken;
+use super::untaken::{Released, Untaken};
 use crate::error::Code;
 use crate::outqueue::{MAX_SLICES, OutQueue, Spares};
 use crate::pool::Pool;

@@ -3,48 +3,18 @@
 use std::rc::Rc;
 
 use super::client::Client;
+use super::event::{Delivery, Event, Name, Payload};
 use super::inbox::Held;
-use super::receiving::{Event, Name, Payload};
+use super::untaken::Released;
 use crate::error::{Code, Result};
 use crate::senders::{News, Sender};
 use crate::wire::frame::{Encoding, Head, decode_large_head, decode_refusal, flag, kind, malformed};
 use crate::wire::names::MAX_SLOT;
 use crate::wire::reader::Arrived;
-use crate::wire::time_left::TimeLeft;
 
 /// Slots that no bridge uses, for messages that waited: the slots they came with may stand for others by now.
 const WAITED_FROM: u16 = MAX_SLOT + 1;
 const WAITED_EVENT: u16 = MAX_SLOT + 2;
-
-/// A MESSAGE or BROADCAST; slots as named before, 0 the bridge.
-#[derive(Debug)]
-pub struct Delivery<'a> {
-    pub kind: u8,
-    pub from: u16,
-    pub event: u16,
-    /// 0: no reply is wanted.
-    pub correlation: u32,
-    pub encoding: Encoding,
-    /// How long its sender goes on waiting for the reply.
-    pub time_left: TimeLeft,
-    pub body: Payload<'a>,
-}
-
-/// A message that waited and is among the events: who said it, and the frames that brought it.
-#[derive(Debug)]
-pub struct Released {
-    sender: Option<Rc<Sender>>,
-    seq: u64,
-    pub frames: Vec<u64>,
-}
-
-impl<'a> Delivery<'a> {
-    fn new(head: Head, body: Payload<'a>) -> Self {
-        let correlation = if head.asks() { head.correlation } else { 0 };
-        let Head { kind, peer: from, event, time_left, .. } = head;
-        Self { kind, from, event, correlation, encoding: head.encoding(), time_left, body }
-    }
-}
 
 impl Client {
     /// The commonest frame: a small message of another node, which is news, while nothing waits. `None`: it is another,

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use super::receiving::{Name, Payload};
+use super::event::{Name, Payload};
 use crate::error::Result;
 use crate::pool::{Lease, Pool};
 use crate::senders::Sender;

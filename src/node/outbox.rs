@@ -8,7 +8,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::segments::Place;
-use super::sharing::Terms;
+use super::terms::Terms;
 use crate::wire::control::charge;
 use crate::wire::lane::Extent;
 

@@ -5,18 +5,16 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::client::{Client, Phase};
-use super::delivering::Delivery;
+use super::event::{Event, Name, Payload};
 use super::inbox::End;
 use super::outbox::{Entry, State};
 use super::requests::Expired;
 use crate::error::{Code, Result};
-use crate::pool::Lease;
-use crate::senders::Sender;
 use crate::wire::control::{
     Gone, Settled, Watch, Welcome, close_encoding, decode_about, decode_name, decode_number, decode_peer,
     decode_reject, put_number,
 };
-use crate::wire::frame::{Encoding, Head, PREAMBLE_LEN, check_preamble, flag, kind, malformed};
+use crate::wire::frame::{Head, PREAMBLE_LEN, check_preamble, flag, kind, malformed};
 use crate::wire::reader::{Arrived, Frames};
 
 /// Broadcasts of which it is remembered that a node missed them, so that it is told once: as many small ones as the default
@@ -25,67 +23,6 @@ const MAX_MISSED: usize = 1 << 20;
 
 /// Fewer bytes are read with others and copied.
 const WORTH_READING_DIRECTLY: usize = 32 * 1024;
-
-/// A body: where it lies in the input, or put together from chunks.
-#[derive(Debug)]
-pub enum Payload<'a> {
-    Borrowed(&'a [u8]),
-    Owned(Lease),
-}
-
-impl Payload<'_> {
-    /// The bytes, wherever they lie.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Payload::Borrowed(bytes) => bytes,
-            Payload::Owned(bytes) => bytes.bytes(),
-        }
-    }
-}
-
-/// What a slot stands for: an event, or somebody who says things.
-#[derive(Clone, Debug)]
-pub struct Name {
-    pub text: Rc<str>,
-    /// Of a node in one of its sessions.
-    pub sender: Option<Rc<Sender>>,
-}
-
-impl Name {
-    /// The session, if it is the name of a node.
-    pub(super) fn session(&self) -> Option<u64> {
-        self.sender.as_ref().map(|sender| sender.session)
-    }
-}
-
-/// What the node's process is to be told.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// The bridge knows us.
-    Online(Welcome),
-    /// The bridge does not want us, or not any longer.
-    Rejected { code: Code, text: String },
-    /// From now on a slot of deliveries stands for this name; of a node, in this session of it.
-    Name { slot: u16, name: Rc<str>, session: Option<u64> },
-    /// Somebody said something.
-    Delivery(Delivery<'a>),
-    /// The reply to a request.
-    Reply { correlation: u32, encoding: Encoding, body: Payload<'a> },
-    /// A request ended without a reply.
-    Failed { correlation: u32, code: Code, text: String },
-    /// A node does not wait any longer for what it asked under this number.
-    Cancelled { from: Rc<str>, session: u64, correlation: u32, code: Code },
-    /// A node is gone, in this session of it (0: in any), and waits for nothing.
-    Departed { node: Rc<str>, session: u64 },
-    /// A message that nobody waits for could not be delivered.
-    Undeliverable { node: Rc<str>, event: Rc<str>, code: Code },
-    /// Sending may go on.
-    Drain,
-    /// The bridge has forwarded all we said before we left.
-    Left,
-    /// The bus ended, with the values of `bridge.close`.
-    Ended { encoding: Encoding, body: Payload<'a> },
-}
 
 impl Client {
     /// The frames of a read; each goes to [`handle_frame`](Self::handle_frame).

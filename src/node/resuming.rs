@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use super::breaker::Unit;
 use super::client::{Client, Phase};
+use super::event::Event;
 use super::outbox::{Destination, Entry};
 use super::outgoing::Outgoing;
-use super::receiving::Event;
 use super::requests::Request;
 use crate::error::{Code, Result};
 use crate::senders::Sender;

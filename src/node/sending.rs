@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::body::BodyWriter;
 use super::client::{Client, Phase};
+use super::event::Event;
 use super::outbox::{Destination, Entry, Large, Route, Settled, State, Weight};
-use super::receiving::Event;
 use super::segments::Place;
 use crate::error::Code;
 use crate::wire::control::{charge, put_interest};

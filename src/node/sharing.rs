@@ -12,20 +12,11 @@ use super::client::Client;
 use super::lane::{Copied, Sink};
 use super::outbox::{Destination, Large};
 use super::sending::Letter;
+use super::terms::Terms;
 use crate::error::{Code, Result};
 use crate::pool::Lease;
 use crate::wire::frame::{Head, MAX_INLINE, kind, malformed};
 use crate::wire::lane::{Extent, LaneFrame, Offer, Shared};
-
-/// What one destination was told, and has said, of our memory on this link.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Terms {
-    offered: bool,
-    /// The session that reads it; 0: none.
-    session: u64,
-    /// Bytes of the largest message it takes.
-    most: u64,
-}
 
 impl Client {
     /// Sends a body of any length that `write` appends, at most `most` bytes: straight to where its receiver reads it,

@@ -11,6 +11,14 @@ use crate::senders::Sender;
 use crate::wire::control::FrameRun;
 use crate::wire::frame::kind;
 
+/// A message that waited and is among the events: who said it, and the frames that brought it.
+#[derive(Debug)]
+pub struct Released {
+    pub(super) sender: Option<Rc<Sender>>,
+    pub(super) seq: u64,
+    pub(super) frames: Vec<u64>,
+}
+
 /// Frames that an ACK passes over, and the messages that a paused program has put aside. Of one sender these weigh no more
 /// than two windows, and one more behind a large message that was lost.
 #[derive(Debug, Default)]

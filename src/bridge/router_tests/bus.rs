@@ -12,7 +12,7 @@ use crate::bridge::member::Departure;
 use crate::bridge::router::{Limits, Router};
 use crate::error::Code;
 use crate::node::client::{Client, Config};
-use crate::node::receiving::Event as Told;
+use crate::node::event::Event as Told;
 use crate::outqueue::MAX_SLICES;
 use crate::wire::control::{Hello, decode_reject, put_interest, put_name};
 use crate::wire::frame::{
