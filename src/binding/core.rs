@@ -9,14 +9,13 @@ use bytes::Bytes;
 
 use super::dispatch::{Dispatch, Entered};
 use super::ending::{deadline, turn};
-use crate::bridge::server::BUSY_BUFFERS;
 use crate::error::{Error, Result, os_code};
 use crate::node::client::{Client, Phase};
 use crate::node::event::Event;
 use crate::node::link::Link;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
-use crate::transport::{MOST_TRIES, Trouble, trouble};
+use crate::transport::{BUSY_BUFFERS, MOST_TRIES, Trouble, trouble};
 use crate::wire::reader::Arrived;
 use crate::wire::time_left::TimeLeft;
 

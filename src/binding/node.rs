@@ -17,14 +17,13 @@ use super::hot;
 use super::thrown::Thrown;
 use super::wake::waker;
 use crate::address::Address;
-use crate::bridge::server::random;
 use crate::error::{Code, Error, os_code};
 use crate::lane::SharedMemory;
 use crate::node::client::{Client, Config, Phase};
 use crate::node::link::Link;
 use crate::node::link_task::TaskLink;
 use crate::node::link_uv::{LibUv, LoopLink};
-use crate::transport::{Connecting, Listening, Silent, Target, connect, pid_namespace};
+use crate::transport::{Connecting, Listening, Silent, Target, connect, pid_namespace, random};
 
 /// What a node is set up with.
 #[napi(object)]
@@ -72,12 +71,15 @@ pub fn check_address(url: String) -> Result<(), Thrown> {
 #[napi]
 impl NativeNode {
     /// `dispatch` is called with every event: see `binding/dispatch.rs`.
+    ///
+    /// # Errors
+    /// The system's, where it has no random numbers.
     #[napi(constructor)]
-    pub fn new(env: Env, setup: NodeSetup, dispatch: Function<'_, (), ()>) -> Self {
+    pub fn new(env: Env, setup: NodeSetup, dispatch: Function<'_, (), ()>) -> Result<Self, Thrown> {
         let config = Config {
             id: setup.id,
-            session: random(),
-            secret: random(),
+            session: random()?,
+            secret: random()?,
             pid: std::process::id(),
             namespace: pid_namespace(),
             max_message: setup.max_message as u64,
@@ -90,7 +92,7 @@ impl NativeNode {
         if setup.lane {
             client.use_lane(Box::new(SharedMemory::default()));
         }
-        Self { core: Core::new(client, dispatch), task_driver: setup.task_driver, peer: Cell::new(None) }
+        Ok(Self { core: Core::new(client, dispatch), task_driver: setup.task_driver, peer: Cell::new(None) })
     }
 
     /// `{ send, sendParts, flush, turn }`: see `binding/hot.rs`.

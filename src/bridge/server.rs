@@ -26,16 +26,14 @@ use crate::error::Error;
 use crate::outqueue::MAX_SLICES;
 use crate::pool::Pool;
 use crate::transport::{
-    Before, Ending, Entry, Listener, MOST_TRIES, PAUSE, PeerFacts, Process, RosterFile, Stream, Trouble,
-    is_of_one_connection, pid_namespace, trouble,
+    BUSY_BUFFERS, Before, Ending, Entry, Listener, MOST_TRIES, PAUSE, PeerFacts, Process, RosterFile, Stream, Trouble,
+    is_of_one_connection, pid_namespace, random, trouble,
 };
 
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
 /// Bytes of read buffers kept for the next reads.
 const KEPT_READS: usize = 8 * 1024 * 1024;
-/// Kernel buffers of a link that was full once; others keep the system's. They save a busy link most of its writes.
-pub const BUSY_BUFFERS: usize = 4 * 1024 * 1024;
 /// How often time is told to a router that wants to know.
 const TICK: Duration = Duration::from_millis(250);
 /// How often the socket's file is looked after. A node that finds nobody tries for 1.5 s by default, and in that time it
@@ -86,22 +84,17 @@ fn run(
     host: impl Fn(HostEvent) + 'static,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::io(&error, "starting the runtime of", "the bridge"));
     let host: Rc<dyn Fn(HostEvent)> = Rc::new(host);
-    match runtime {
-        Ok(runtime) => {
-            let router = Router::new(limits, random(), (std::process::id(), pid_namespace()), counters.clone());
+    match runtime.and_then(|runtime| Ok((runtime, random()?))) {
+        Ok((runtime, epoch)) => {
+            let router = Router::new(limits, epoch, (std::process::id(), pid_namespace()), counters.clone());
             let server = Rc::new(Server::new(router, (roster, counters), host.clone()));
             LocalSet::new().block_on(&runtime, server.serve(listener, orders));
         }
-        Err(error) => host(HostEvent::Trouble(Error::io(&error, "starting the runtime of", "the bridge"))),
+        Err(error) => host(HostEvent::Trouble(error)),
     }
     host(HostEvent::Ended);
-}
-
-/// A number that no other bridge has: std seeds its hasher from the operating system.
-pub fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    RandomState::new().build_hasher().finish()
 }
 
 struct Server {

@@ -12,6 +12,7 @@ mod lock;
 mod peer;
 mod private_dir;
 mod process;
+mod random;
 mod roster;
 mod socket_file;
 mod socket_name;
@@ -33,6 +34,7 @@ pub use private_dir::default_address;
 #[cfg_attr(not(feature = "napi"), allow(unused_imports))]
 pub use process::Silent;
 pub use process::{Ending, Process, pid_namespace};
+pub use random::random;
 pub use roster::{Entry, RosterFile};
 pub use socket_file::SocketFile;
 pub use stream::Stream;
@@ -43,6 +45,9 @@ use crate::error::{Error, Result};
 
 /// How many connections may wait to be accepted: a thousand nodes may start at once. The OS caps it (`somaxconn`).
 const BACKLOG: i32 = 4096;
+
+/// Kernel buffers of a link that was full once, in bytes; others keep the system's. They save a busy link most of its writes.
+pub const BUSY_BUFFERS: usize = 4 * 1024 * 1024;
 
 /// How to listen.
 #[derive(Clone, Debug)]
