@@ -13,9 +13,7 @@ impl Router {
         let Some(link) = self.members[key.place as usize].link.take() else { return };
         self.links[link.0 as usize].member = None;
         self.away += 1;
-        // On the next link it says all of it.
-        self.members[key.place as usize].expected = 0;
-        self.not_ready.retain(|&other| other != key);
+        // If it had not said all that it listens for, that stays unknown until the next link: it may be meant by any broadcast.
         self.members[key.place as usize].away = Some(Box::new(Away { since: self.now, ..Away::default() }));
         self.forget_collector(key);
         let Link { wire: Wire::Native(native), .. } = &mut self.links[link.0 as usize] else { return };
@@ -86,6 +84,7 @@ impl Router {
         member.max_message = hello.max_message;
         member.expected = hello.listens;
         member.info.address = address;
+        self.not_ready.retain(|&other| other != key);
         if hello.listens > 0 {
             self.not_ready.push(key);
         }

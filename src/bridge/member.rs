@@ -31,7 +31,7 @@ pub struct Member {
     /// `None`: its link is lost, and its place is kept for a while.
     pub link: Option<LinkKey>,
     pub info: NodeInfo,
-    /// Events it is about to say that it listens for: until then what is for it is owed.
+    /// LISTEN frames that this node has still to send, also on its next link: until then it lacks what is for it.
     pub expected: u32,
     /// Calls of the host up to this number were made before its place was given up: their answers are lost.
     pub unanswered: u64,

@@ -1,11 +1,11 @@
 //! Nodes that lose their link and come back, here or on another bridge.
 
-use super::bus::{Bus, Driven, frames, head, name, routed};
+use super::bus::{Bus, Driven, frames, head, name, routed, take};
 use crate::bridge::router::Limits;
 use crate::error::Code;
 use crate::node::sending::Letter;
 use crate::wire::control::{decode_reject, put_about};
-use crate::wire::frame::{Encoding, Head, decode_refusal, flag, kind};
+use crate::wire::frame::{Encoding, Head, PREAMBLE_LEN, decode_refusal, flag, kind};
 
 pub(super) fn say(driven: &mut Driven, to: &str, text: &str) {
     let target = driven.client.target(to, "e");
@@ -59,6 +59,45 @@ fn what_is_said_to_a_node_without_its_link_comes_when_it_is_back() {
     bus.carry(&mut a);
     assert_eq!(a.client.pending(), 0);
     bus.empty(&[a.key, b.key]);
+}
+
+/// A broadcast of `e`.
+fn broadcast(driven: &mut Driven, text: &str) {
+    let target = driven.client.target("", "e");
+    let (kind, encoding) = (kind::BROADCAST, Encoding::Json);
+    let letter = Letter { kind, target, encoding, ask: None, correlation: 0, now: 0 };
+    driven.client.send_with(letter, |out| out.extend_from_slice(format!("[{text}]").as_bytes())).unwrap();
+}
+
+#[test]
+fn a_link_that_breaks_before_all_interests_were_said_costs_no_broadcast() {
+    // The preamble and HELLO, then LISTENs of e, f and g.
+    for said in 0..3 {
+        let mut bus = Bus::new();
+        let (mut a, mut b) = (bus.drive("a", 1), bus.drive("b", 2));
+        ["e", "f", "g"].into_iter().for_each(|event| b.client.listen(event, true));
+        bus.carry(&mut b);
+        bus.break_link(&mut b);
+        b.key = bus.connect();
+        b.client.connected();
+        let mut bytes = take(&mut b.client);
+        let after = frames(&bytes[PREAMBLE_LEN..]);
+        assert_eq!(after.len(), 4, "HELLO and three LISTENs");
+        let left_out: usize = after.iter().skip(1 + said).map(|frame| frame.payload.len() + 6).sum();
+        bytes.truncate(bytes.len() - left_out);
+        bus.say(b.key, &bytes);
+        bus.break_link(&mut b);
+        broadcast(&mut a, "1");
+        bus.carry(&mut a);
+        assert!(a.client.pending() > 0, "after {said} of 3: b has yet to say whether it listens");
+        let mut told = bus.reconnect(&mut b);
+        bus.carry(&mut a);
+        told.extend(bus.carry(&mut b));
+        assert_eq!(digits(&told), "1", "after {said} of 3");
+        bus.carry(&mut a);
+        assert_eq!(a.client.pending(), 0);
+        bus.empty(&[a.key, b.key]);
+    }
 }
 
 #[test]
