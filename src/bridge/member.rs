@@ -54,8 +54,8 @@ pub struct Member {
     pub owed: Owed,
     /// Nodes that this one did not reach.
     pub owing: FxHashSet<MemberKey>,
-    /// Nodes that wait for the rest of something large that it had begun to say, or read its memory.
-    pub unfinished: FxHashSet<MemberKey>,
+    /// Nodes that have the beginning of large messages of this one, with the number of the last; 0: they only read its memory.
+    pub unfinished: FxHashMap<MemberKey, u64>,
     /// While it is away: since when, in router time, and what the bridge itself has to tell it.
     pub away: Option<Box<Away>>,
     /// What it said to those for whom the bridge puts messages together.

@@ -161,12 +161,12 @@ impl Router {
             let (session, node) = (member.session, member.info.id.clone());
             Gone { delivered_only: false, ..Gone::of_begun(session, node) }
         };
-        for &reader in &member.unfinished {
+        for &reader in member.unfinished.keys() {
             self.tell_gone(reader, gone());
         }
         // Who may be at work on a question of its.
         for asked in self.asked_by(member.key) {
-            if !told.contains(&asked) && !member.unfinished.contains(&asked) {
+            if !told.contains(&asked) && !member.unfinished.contains_key(&asked) {
                 self.tell_gone(asked, gone());
             }
         }

@@ -29,6 +29,7 @@ mod settling;
 mod sharing;
 mod symbols;
 mod undelivered;
+mod unfinished;
 mod watching;
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct Relay {
     pub total: u64,
     /// Those still to come.
     pub left: u64,
+    /// The message's number, its sender's.
+    seq: u64,
     /// Who gets the chunks.
     pub to: Vec<Leg>,
     pub fate: Fate,
@@ -126,10 +128,11 @@ impl Router {
             }
             (kind::BROADCAST, None) => {
                 let receivers = self.receivers(sender, head, event, total);
+                self.end_unfinished(sender, head.seq, &receivers);
                 let broadcast = self.new_broadcast(watched, receivers.len());
                 (receivers, Fate::Shared(broadcast))
             }
-            (kind::BROADCAST, Some(peer)) => match self.late_receiver(sender, head.seq, peer, event) {
+            (kind::BROADCAST, Some(peer)) => match self.late_receiver(sender, *head, peer, event) {
                 Some((receiver, Some(share))) => (vec![receiver], Fate::Shared(share)),
                 Some((receiver, None)) => (vec![receiver], Fate::Ignored),
                 None => return Ok(Relay::ignored(opening)),
@@ -193,7 +196,7 @@ impl Router {
     /// beyond, it is told so, and the chunks are passed over.
     fn collect(&mut self, opening: &Opening, readers: Vec<Reader>, fate: Fate, collecting: u64) -> Relay {
         let &Opening { sender, ref head, peer, event, stream, total } = opening;
-        let mut relay = Relay { stream, total, left: total, to: Vec::new(), fate, collected: None };
+        let mut relay = Relay { stream, total, left: total, seq: head.seq, to: Vec::new(), fate, collected: None };
         if readers.is_empty() {
             return relay;
         }
@@ -342,7 +345,7 @@ impl Router {
         for leg in &relay.to {
             if let Some(link) = self.link_of(leg) {
                 self.push_abort(link, leg.stream, flag::ABORT | flag::LOST, InFlight::Unwatched);
-                self.note_unfinished(sender, leg.receiver);
+                self.note_unfinished(sender, leg.receiver, relay.seq);
             }
         }
     }
@@ -355,7 +358,7 @@ impl Router {
 
 impl Relay {
     fn ignored(opening: &Opening) -> Self {
-        let &Opening { stream, total, .. } = opening;
-        Self { stream, total, left: total, to: Vec::new(), fate: Fate::Ignored, collected: None }
+        let &Opening { head, stream, total, .. } = opening;
+        Self { stream, total, left: total, seq: head.seq, to: Vec::new(), fate: Fate::Ignored, collected: None }
     }
 }

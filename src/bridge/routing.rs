@@ -17,7 +17,7 @@ use crate::wire::frame::{Head, flag, kind, malformed, refusal};
 use crate::wire::time_left::TimeLeft;
 
 /// Nodes to be told of one's end, among them some that are gone themselves, before those are looked for.
-const FEW_TO_TELL: usize = 64;
+pub(super) const FEW_TO_TELL: usize = 64;
 /// Of somebody who asked nothing: the number of its first question.
 pub(super) const NO_QUESTION: u64 = u64::MAX;
 
@@ -217,7 +217,7 @@ impl Router {
         (peer, event): (Symbol, Option<Symbol>),
         body: &Body<'_>,
     ) {
-        if let Some((receiver, share)) = self.late_receiver(sender, head.seq, peer, event) {
+        if let Some((receiver, share)) = self.late_receiver(sender, head, peer, event) {
             let in_flight = share.map_or(InFlight::Unwatched, InFlight::Share);
             self.deliver(sender, receiver, head, event, body, in_flight);
         }
@@ -227,10 +227,11 @@ impl Router {
     pub(super) fn late_receiver(
         &mut self,
         sender: MemberKey,
-        seq: u64,
+        head: Head,
         peer: Symbol,
         event: Option<Symbol>,
     ) -> Option<(MemberKey, Option<Rc<Broadcast>>)> {
+        let seq = head.seq;
         let Some(receiver) = self.find_member(peer) else {
             self.awaits(peer, sender);
             return None;
@@ -239,6 +240,9 @@ impl Router {
         let listens = event.is_some_and(|event| self.members[receiver.place as usize].interests.contains(&event));
         if !listens {
             share.into_iter().for_each(|share| self.settlements.frame(InFlight::Share(share)));
+            if head.is_large() && !self.members[receiver.place as usize].owed.is_blocked(sender) {
+                self.tell_not_continued(sender, receiver, seq);
+            }
             return None;
         }
         Some((receiver, share))
@@ -334,19 +338,6 @@ impl Router {
             let mut askers = std::mem::take(askers);
             askers.retain(|&other, _| self.is_member(other));
             self.members[key.place as usize].askers = askers;
-        }
-    }
-
-    /// `reader` waits for the rest of something of `key`, or reads its memory. Now and then the dead are forgotten, so that
-    /// a node does not remember everyone who ever did.
-    pub(super) fn note_unfinished(&mut self, key: MemberKey, reader: MemberKey) {
-        let few = FEW_TO_TELL + 2 * self.members.len();
-        let unfinished = &mut self.members[key.place as usize].unfinished;
-        unfinished.insert(reader);
-        if unfinished.len() > few {
-            let mut unfinished = std::mem::take(unfinished);
-            unfinished.retain(|&reader| self.is_member(reader));
-            self.members[key.place as usize].unfinished = unfinished;
         }
     }
 

@@ -26,7 +26,7 @@ impl Router {
         if kind == kind::ACCEPT {
             // Each is told when the other is gone.
             self.tell_when_gone(sender, receiver);
-            self.note_unfinished(receiver, sender);
+            self.note_unfinished(receiver, sender, 0);
         }
         let frame = LaneFrame { session: own, node: self.symbols.name(id), rest };
         frame.encode(kind, self.links[link.0 as usize].out.tail(&mut self.spares));

@@ -5,6 +5,7 @@ use super::member::{Member, MemberKey};
 use super::own::Own;
 use super::router::Router;
 use super::routing::NO_QUESTION;
+use super::unfinished::ANY;
 use crate::error::Code;
 use crate::wire::control::{Gone, Watch};
 
@@ -43,6 +44,7 @@ impl Router {
             self.tell_gone(watcher, Gone::of_begun(watch.session, node));
         } else if watch.session != 0 && watch.oldest != 0 {
             // Only it knows whether it will say that again.
+            self.note_unfinished(key, watcher, ANY);
             self.tell(key, Own::Watch(Watch { seq: 0, ..asks }));
         } else if asked.fresh && !fresh {
             // What was asked on an older bridge went to somebody else; what was asked here did not.

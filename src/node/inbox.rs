@@ -324,14 +324,19 @@ impl Inbox {
 
     /// A sender is gone: what it had begun and lost will not be said again. Returns what waited for that.
     pub fn gone(&mut self, is_gone: impl Fn(&Sender) -> bool) -> Vec<Held> {
-        let gone = self.queues.iter().filter(|(_, queue)| is_gone(&queue.sender));
-        let gone: Vec<Key> = gone.map(|(&key, _)| key).collect();
-        gone.into_iter().flat_map(|key| self.forget_lost(key)).collect()
+        self.not_continued(is_gone, u64::MAX)
     }
 
-    fn forget_lost(&mut self, key: Key) -> Vec<Held> {
+    /// What a sender had begun and lost up to message `last` will not be said again. Returns what waited for that.
+    pub fn not_continued(&mut self, is_sender: impl Fn(&Sender) -> bool, last: u64) -> Vec<Held> {
+        let of_it = self.queues.iter().filter(|(_, queue)| is_sender(&queue.sender));
+        let of_it: Vec<Key> = of_it.map(|(&key, _)| key).collect();
+        of_it.into_iter().flat_map(|key| self.forget_lost(key, last)).collect()
+    }
+
+    fn forget_lost(&mut self, key: Key, last: u64) -> Vec<Held> {
         if let Some(queue) = self.queues.get_mut(&key) {
-            queue.forget_lost(|_| true, &mut self.begun);
+            queue.forget_lost(|lost| lost <= last, &mut self.begun);
         }
         self.release(key)
     }

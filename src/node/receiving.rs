@@ -247,10 +247,11 @@ impl Client {
         passed_on
     }
 
-    /// A node will not say the rest of what it had begun, for it was told that this one is gone: what waits behind that goes
-    /// on.
-    fn not_continued(&mut self, Watch { session, node, .. }: &Watch) -> Result<()> {
-        let released = self.inbox.gone(|sender| *sender.id == **node && sender.session == *session);
+    /// No rest will come of what a node had begun to say: up to message `seq`, because this node listens for it no longer; or,
+    /// with 0, of any, because that node was told that this one is gone. What waits behind that goes on.
+    fn not_continued(&mut self, Watch { seq, session, node, .. }: &Watch) -> Result<()> {
+        let last = if *seq == 0 { u64::MAX } else { *seq };
+        let released = self.inbox.not_continued(|sender| *sender.id == **node && sender.session == *session, last);
         released.into_iter().try_for_each(|held| self.release(held))
     }
 

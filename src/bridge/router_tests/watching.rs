@@ -311,3 +311,47 @@ fn what_waits_behind_a_large_message_has_come() {
         assert_eq!(unheard.count() == 1, answers, "question {oldest}");
     }
 }
+
+/// a begins a large broadcast of e, of which b gets the beginning; b then ceases to listen for e, and one of them comes back
+/// on another link.
+#[test]
+fn who_ceased_to_listen_waits_for_no_rest_of_what_it_had_the_beginning_of() {
+    for sender_comes_back in [true, false] {
+        let mut bus = Bus::new();
+        let (mut a, mut b, mut c) = (bus.drive("a", 1), bus.drive("b", 2), bus.drive("c", 3));
+        for listener in [&mut b, &mut c] {
+            listener.client.listen("e", true);
+            bus.carry(listener);
+        }
+        let target = a.client.target("", "e");
+        let (kind, encoding) = (kind::BROADCAST, Encoding::Json);
+        let letter = Letter { kind, target, encoding, ask: None, correlation: 0, now: 0 };
+        a.client.send_written(letter, 300_000, |body| body.write(&[b' '; 300_000])).unwrap();
+        let bytes = take(&mut a.client);
+        bus.say(a.key, &bytes[..bytes.len() / 2]);
+        bus.carry(&mut b);
+        assert!(b.client.is_receiving());
+        if sender_comes_back {
+            b.client.listen("e", false);
+            bus.carry(&mut b);
+            bus.break_link(&mut a);
+            bus.reconnect(&mut a);
+        } else {
+            bus.say(a.key, &bytes[bytes.len() / 2..]);
+            bus.break_link(&mut b);
+            b.client.listen("e", false);
+            bus.reconnect(&mut b);
+        }
+        let mut heard = 0;
+        for _ in 0..4 {
+            for driven in [&mut a, &mut b] {
+                bus.carry(driven);
+            }
+            heard += bus.carry(&mut c).iter().filter(|told| told.contains("Delivery")).count();
+        }
+        assert_eq!((heard, a.client.pending()), (1, 0), "sender: {sender_comes_back}");
+        assert!(!b.client.is_receiving(), "it waits for ever, sender: {sender_comes_back}");
+        assert_eq!(b.client.leftovers(), []);
+        bus.empty(&[a.key, b.key, c.key]);
+    }
+}

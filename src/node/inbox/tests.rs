@@ -215,3 +215,19 @@ fn a_question_that_waits_and_comes_again_is_answered_although_this_node_was_give
         assert_eq!(questions, [false, comes_again, comes_again]);
     }
 }
+
+#[test]
+fn what_is_not_continued_up_to_a_number_leaves_what_comes_later() {
+    let names = names();
+    let mut inbox = Inbox::new(Pool::new(0), usize::MAX);
+    inbox.open(head(3), names(), 7, 4).unwrap();
+    inbox.wait(head(4), names(), Payload::Borrowed(b"behind"), 2);
+    inbox.open(head(5), names(), 8, 4).unwrap();
+    inbox.wait(head(6), names(), Payload::Borrowed(b"behind"), 3);
+    inbox.link_lost();
+    assert!(inbox.not_continued(|_| true, 2).is_empty());
+    assert!(inbox.not_continued(|_| false, 3).is_empty());
+    assert_eq!(seqs(&inbox.not_continued(|_| true, 3)), [4]);
+    assert_eq!(seqs(&inbox.not_continued(|_| true, u64::MAX)), [6]);
+    assert!(inbox.is_empty() && inbox.waiting == 0);
+}
