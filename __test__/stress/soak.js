@@ -31,6 +31,9 @@ const LEAST_WAVES = 15;
 const MOST_GROWTH = 0.01;
 const LEAST_MINUTES = 5;
 
+/** In so many parts what is remembered to a bound is filled before a run in which nothing may grow. */
+const PARTS = 10;
+
 /** What is held, and by how much its median in the last fifth of the time may exceed that in the second. */
 const HOLDINGS = {
   memory: { what: 'resident memory of the bridge', slack: (before) => 4 * MiB + before / 20, shown: mib, flat: true },
@@ -47,7 +50,7 @@ async function soak({ minutes, progress }, scope) {
   const bridge = await hireBridge(scope, { path, resumeTimeout: RESUME_TIMEOUT });
   const stays = hire(scope, 'soak.js', { role: 'resident', path });
   await ask(stays, 'ready');
-  if (minutes >= LEAST_MINUTES) await ask(stays, 'fill');
+  if (minutes >= LEAST_MINUTES) for (let part = 0; part < PARTS; part += 1) await ask(stays, 'fill', { part });
   const [started, samples, reports] = [monotonic(), [], []];
   const passed = () => (monotonic() - started) / 1000;
   while (passed() < minutes * 60 || samples.length < LEAST_WAVES) {

@@ -84,11 +84,6 @@ impl Owed {
         self.debts.get(&sender).is_some_and(|debt| debt.blocked)
     }
 
-    /// Whether it lacks message `seq` of `sender`, or one before, as far as the bridge knows.
-    pub fn lacks_up_to(&self, sender: MemberKey, seq: u64) -> bool {
-        self.debts.get(&sender).is_some_and(|debt| debt.first() <= seq)
-    }
-
     /// Whether somebody waits until it has room.
     pub fn is_waited_for(&self) -> bool {
         self.debts.values().any(|debt| debt.blocked && !debt.asked)

@@ -1,11 +1,13 @@
 //! Who has the beginning of a large message of whom: its sender may never say the rest, because it is gone, or because the
 //! receiver listens for that no longer.
 
+use super::link::{Link, Wire};
 use super::member::MemberKey;
-use super::own::Own;
 use super::router::Router;
 use super::routing::FEW_TO_TELL;
+use super::settling::InFlight;
 use crate::wire::control::Watch;
+use crate::wire::frame::kind;
 
 /// Of a node that has the beginning of a message whose number is not known.
 pub(super) const ANY: u64 = u64::MAX;
@@ -32,8 +34,8 @@ impl Router {
         let readers = self.members[sender.place as usize].unfinished.iter().filter(waits);
         let readers: Vec<MemberKey> = readers.map(|(&reader, _)| reader).collect();
         for reader in readers {
-            // What is said again to it alone comes later, and tells it then.
-            if self.is_member(reader) && !self.members[reader.place as usize].owed.lacks_up_to(sender, seq) {
+            // What it lacks is said again to it alone, perhaps from before this one on, and this one with it.
+            if self.is_member(reader) && !self.members[reader.place as usize].owed.lacks_of(sender) {
                 self.tell_not_continued(sender, reader, seq);
             }
         }
@@ -44,6 +46,11 @@ impl Router {
     pub(super) fn tell_not_continued(&mut self, sender: MemberKey, receiver: MemberKey, seq: u64) {
         let sender = &self.members[sender.place as usize];
         let unheard = Watch { seq, oldest: seq, session: sender.session, node: sender.info.id.clone() };
-        self.tell(receiver, Own::Unheard(unheard));
+        // Not kept for another link: by then the sender may have begun again what it said before this one.
+        let Some(link) = self.members[receiver.place as usize].link else { return };
+        let Link { wire: Wire::Native(native), out, .. } = &mut self.links[link.0 as usize] else { return };
+        unheard.encode(kind::UNHEARD, out.tail(&mut self.spares));
+        native.expect(InFlight::Unwatched);
+        self.mark_dirty(link);
     }
 }

@@ -17,8 +17,10 @@ const EVENTS = 10;
 const QUESTIONS = 40;
 const BROADCASTS = 20;
 const GIVEN_UP = 4;
-/** More than a node remembers names of others and targets. */
-const NAMES = 4200;
+/** A part of filling: senders, how many of them come at a time, and of each more runs of numbers than are remembered. */
+const SENDERS = 6_600;
+const AT_ONCE = 40;
+const RUNS = 20;
 /** Milliseconds until a late answer comes: after those who asked have given up. */
 const LATE = 20;
 
@@ -32,7 +34,7 @@ function resident() {
   for (const node of nodes) {
     node.handle('ask', (value) => value);
     node.handle('late', () => new Promise((resolve) => setTimeout(resolve, LATE, 'late')));
-    node.on('news', () => (heard += 1));
+    for (const event of ['news', 'told']) node.on(event, () => (heard += 1));
     for (const event of ['node:join', 'node:leave']) node.on(event, () => (heard += 1));
   }
   obey({
@@ -46,7 +48,7 @@ function resident() {
       await Promise.all(guests.map((node) => node.leave()));
       await forget(`${name}-forgotten`);
     },
-    fill: () => fill(),
+    fill: ({ part }) => fill(part),
     holdings: () => {
       gc();
       const heap = process.memoryUsage().heapUsed;
@@ -77,13 +79,16 @@ async function visit(name) {
   return nodes.slice(0, NODES / 2);
 }
 
-/** Names are remembered, to a bound: as many nodes ask as fill that, so that what grows afterwards is something else. */
-async function fill() {
-  for (let batch = 0; batch * NODES < NAMES; batch += 1) {
-    await Promise.all(Array.from({ length: NODES }, async (_, i) => {
-      const node = createNode({ path, id: `filler-${batch}-${i}` });
+/**
+ * Names, and of senders the numbers that came, are remembered, to a bound: in ten parts as many nodes say something as fill that,
+ * so that what grows afterwards is something else. What goes to another node in between begins another run of numbers.
+ */
+async function fill(part) {
+  for (let batch = 0; batch * AT_ONCE < SENDERS; batch += 1) {
+    await Promise.all(Array.from({ length: AT_ONCE }, async (_, i) => {
+      const node = createNode({ path, id: `filler-${part}-${batch}-${i}` });
+      for (let n = 0; n < 2 * RUNS; n += 1) node.publish(`resident-${n % 2}:told`, n);
       await node.ready;
-      await Promise.all([0, 1].map((n) => node.request(`resident-${n}:ask`, i)));
       await node.leave();
     }));
   }
