@@ -45,7 +45,7 @@ impl Router {
     /// nor of any before.
     pub(super) fn tell_not_continued(&mut self, sender: MemberKey, receiver: MemberKey, seq: u64) {
         let sender = &self.members[sender.place as usize];
-        let unheard = Watch { seq, oldest: seq, session: sender.session, node: sender.info.id.clone() };
+        let unheard = Watch { seq: 0, oldest: seq, session: sender.session, node: sender.info.id.clone() };
         // Not kept for another link: by then the sender may have begun again what it said before this one.
         let Some(link) = self.members[receiver.place as usize].link else { return };
         let Link { wire: Wire::Native(native), out, .. } = &mut self.links[link.0 as usize] else { return };

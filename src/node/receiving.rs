@@ -10,6 +10,7 @@ use super::inbox::End;
 use super::outbox::{Entry, State};
 use super::requests::Expired;
 use crate::error::{Code, Result};
+use crate::senders::Sender;
 use crate::wire::control::{
     Gone, Settled, Watch, Welcome, close_encoding, decode_about, decode_name, decode_number, decode_peer,
     decode_reject, put_number,
@@ -247,11 +248,11 @@ impl Client {
         passed_on
     }
 
-    /// No rest will come of what a node had begun to say: up to message `seq`, because this node listens for it no longer; or,
-    /// with 0, of any, because that node was told that this one is gone. What waits behind that goes on.
-    fn not_continued(&mut self, Watch { seq, session, node, .. }: &Watch) -> Result<()> {
-        let last = if *seq == 0 { u64::MAX } else { *seq };
-        let released = self.inbox.not_continued(|sender| *sender.id == **node && sender.session == *session, last);
+    /// No rest will come of what a node had begun to say up to message `oldest`: it was told that this one is gone, or this one
+    /// listens for it no longer. What waits behind that goes on.
+    fn not_continued(&mut self, Watch { oldest, session, node, .. }: &Watch) -> Result<()> {
+        let is_sender = |sender: &Sender| *sender.id == **node && sender.session == *session;
+        let released = self.inbox.not_continued(is_sender, *oldest);
         released.into_iter().try_for_each(|held| self.release(held))
     }
 

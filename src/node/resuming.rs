@@ -201,15 +201,23 @@ impl Client {
     /// Somebody waits for an answer to what somebody who had our id before may have got; or, with 0, for the rest of
     /// something that we had begun to say.
     pub(super) fn watched(&mut self, watch: Watch) {
-        let seq = if watch.seq == 0 { self.is_over(&watch).then_some(0) } else { self.first_unheard(&watch) };
-        if let Some(seq) = seq {
-            Watch { seq, ..watch }.encode(kind::UNHEARD, self.segments.tail().1);
+        let unheard = if watch.seq == 0 {
+            self.last_over(&watch).map(|oldest| Watch { oldest, ..watch })
+        } else {
+            self.first_unheard(&watch).map(|seq| Watch { seq, ..watch })
+        };
+        if let Some(unheard) = unheard {
+            unheard.encode(kind::UNHEARD, self.segments.tail().1);
         }
     }
 
-    /// Whether what was begun is not kept any more, and so will not be said again.
-    fn is_over(&self, watch: &Watch) -> bool {
-        self.outbox.get(watch.oldest).is_none()
+    /// If message `oldest` is not kept any more, and so will not be said again: the last number up to which that is so of all
+    /// that may be for `node`. True for ever, however late it is heard.
+    fn last_over(&self, Watch { oldest, node, .. }: &Watch) -> Option<u64> {
+        let may_be_for_it = |entry: &Entry| entry.kind == kind::BROADCAST || *entry.route.to.node == **node;
+        let kept = self.outbox.unsettled_from(*oldest).find(|(_, entry)| may_be_for_it(entry));
+        let last = kept.map_or(self.outbox.next_seq(), |(seq, _)| seq) - 1;
+        (last >= *oldest).then_some(last)
     }
 
     /// Up to which number whoever waits gets no answer: nothing up to it has come, or a bridge that it missed gave it up
