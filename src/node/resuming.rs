@@ -91,7 +91,7 @@ impl Client {
             return;
         }
         let greeted = matches!(self.phase, Phase::Online | Phase::Leaving);
-        self.phase = Phase::Offline;
+        (self.phase, self.rejects) = (Phase::Offline, false);
         self.greeting.clear(&mut self.spares);
         self.breaker.link_lost();
         self.reader = FrameReader::default();
