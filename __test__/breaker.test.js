@@ -5,6 +5,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
+const net = require('node:net');
 const path = require('node:path');
 const { once } = require('node:events');
 const { Bus, LIMIT } = require('./support/bus');
@@ -141,4 +142,33 @@ test('an answer that its asker rejects each time becomes a refusal; the bridge\'
   await left;
   await wary.until(() => wary.rejected.length >= 6);
   assert.ok(wary.forgotten > 0);
+});
+
+test('a node tells its bridge what it has taken, and that the next frame is malformed, before it goes', LIMIT, async (t) => {
+  const bus = new Bus(t);
+  const where = path.join(bus.dir, 'garbled.sock');
+  const number = (bytes, value) => Buffer.from(Array.from({ length: bytes }, (_, i) => Math.floor(value / 256 ** i) % 256));
+  const frame = (kind, ...fields) => Buffer.concat([number(4, 2 + Buffer.concat(fields).length), number(1, kind), number(1, 0), ...fields]);
+  const said = (slot, seq) => frame(KIND.MESSAGE, number(2, 1), number(2, slot), number(2, 0), number(4, 0), number(8, seq), Buffer.from('[1]'));
+  const welcome = frame(KIND.WELCOME, number(8, 7), number(4, 0), number(8, 2 ** 26), number(8, 2 ** 21), number(4, 0), number(1, 1));
+  const peer = frame(KIND.PEER, number(2, 1), number(8, 5), Buffer.from('bob'));
+  const words = [];
+  const server = net.createServer((socket) => {
+    let heard = Buffer.alloc(0);
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => (heard = Buffer.concat([heard, bytes])));
+    socket.on('close', () => words.push(heard.toString('latin1')));
+    // Slot 9 is nobody's.
+    socket.write(Buffer.concat([Buffer.from('bb62757301000000', 'hex'), welcome, peer, frame(KIND.NAME, number(2, 2), Buffer.from('e')), said(2, 1), said(9, 2)]));
+  });
+  t.after(() => server.close());
+  await once(server.listen(where), 'listening');
+  const node = bus.createNode({ path: where, id: 'ann' });
+  const heard = collect(node, 'e');
+  const [{ code }] = await once(node, 'disconnect');
+  await node.leave(true);
+  while (words.length === 0) await new Promise(setImmediate);
+  const [ack, reject] = [frame(KIND.ACK, number(8, 1)), frame(KIND.REJECT, number(1, 14)).subarray(4, 7)].map((bytes) => bytes.toString('latin1'));
+  assert.ok(words[0].includes(ack) && words[0].indexOf(reject) > words[0].indexOf(ack), JSON.stringify(words[0]));
+  assert.deepEqual([heard.values, code], [[1], 'ERR_PROTOCOL']);
 });
