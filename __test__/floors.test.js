@@ -12,7 +12,7 @@ const { circles, javascript, rust } = require('./support/imports.js');
 /** Rust, from the ground up. A room is a file or a folder; the longest name that fits a file is its room. */
 const RUST = [
   ['src/error.rs'],
-  ['src/address.rs', 'src/wire', 'src/outqueue.rs', 'src/pool.rs', 'src/senders.rs'],
+  ['src/address.rs', 'src/wire', 'src/blame.rs', 'src/outqueue.rs', 'src/pool.rs', 'src/senders.rs'],
   ['src/bridge', 'src/node'],
   ['src/transport', 'src/lane'],
   ['src/bridge/server.rs', 'src/node/link_task.rs', 'src/node/link_uv.rs'],
@@ -41,7 +41,7 @@ const JAVASCRIPT = [
 const STANDING = [
   [
     'arrivals', 'collecting', 'deferred', 'grace', 'host', 'interests', 'legacy', 'link', 'member', 'membership', 'owing', 'own',
-    'registry', 'relay', 'router', 'routing', 'runs', 'settling',
+    'registry', 'rejections', 'relay', 'router', 'routing', 'runs', 'settling',
   ].map((name) => `src/bridge/${name}.rs`),
 ];
 

@@ -4,7 +4,7 @@
 //! `docs/ARCHITECTURE.md` draws it).
 //!
 //! - 0 `error`: what can go wrong, with stable codes
-//! - 1 `address`, `wire`, `outqueue`, `pool`, `senders`: values and bytes
+//! - 1 `address`, `blame`, `wire`, `outqueue`, `pool`, `senders`: values and bytes
 //! - 2 `bridge::{symbols, router, …}`, `node::{client, …}`: the two brains, without socket, clock or JavaScript
 //! - 3 `transport`: sockets, who owns a path, who may come in; `lane`: large bodies through shared memory
 //! - 4 `bridge::server`, `node::link_*`: what drives the brains
@@ -14,6 +14,7 @@
 #![cfg_attr(not(feature = "napi"), allow(dead_code))]
 
 mod address;
+mod blame;
 mod bridge;
 mod error;
 mod lane;

@@ -21,6 +21,8 @@ use crate::wire::time_left::TimeLeft;
 
 /// Before a call that failed for want of memory is made again. The loop stands for so long, and then turns once.
 const NAP: Duration = Duration::from_millis(1);
+/// How long the loop may stand until the bridge is told that what it says is malformed.
+const REJECT_PATIENCE: Duration = Duration::from_millis(100);
 /// Bytes of one read: a batch of small messages, or two chunks.
 const READ_LEN: usize = 256 * 1024;
 /// Bytes read behind the piece of a large message: the head of the next piece, and few of its bytes.
@@ -401,6 +403,10 @@ impl Core {
     }
 
     fn lose(&self, error: &Error) {
+        if self.client.borrow().rejects() {
+            // It is worth a moment that the bridge hears why, for else it says the same for ever. It reads on though it cannot write.
+            let _in_vain = self.flush_until(Instant::now() + REJECT_PATIENCE);
+        }
         self.detach();
         self.client.borrow_mut().disconnected();
         self.deliver_events();

@@ -40,7 +40,7 @@ impl Router {
 
     fn not_acknowledged(&mut self, receiver: MemberKey, frame: InFlight) {
         match frame {
-            InFlight::Unwatched => {}
+            InFlight::Unwatched | InFlight::Part { .. } => {}
             InFlight::Own(own) => self.tell(receiver, *own),
             frame => match frame.sender() {
                 Some(sender) if self.keeps(sender) => self.owe(sender, receiver, 0, frame),

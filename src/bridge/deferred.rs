@@ -39,6 +39,11 @@ impl Deferred {
         self.frames.len()
     }
 
+    /// Whether the link's frame of this number is among them.
+    pub fn contains(&self, number: u64) -> bool {
+        self.frames.contains_key(&number)
+    }
+
     /// What they weigh.
     pub fn weight(&self) -> u64 {
         self.weight

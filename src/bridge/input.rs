@@ -11,8 +11,8 @@ use super::membership::Newcomer;
 use super::router::Router;
 use crate::error::{Code, Result};
 use crate::wire::control::{
-    FrameRun, Gone, Hello, Watch, Welcome, check_id, decode_about, decode_event, decode_name, decode_number, put_bare,
-    put_number,
+    FrameRun, Gone, Hello, Watch, Welcome, check_id, decode_about, decode_event, decode_name, decode_number,
+    decode_reject, put_bare, put_number,
 };
 use crate::wire::frame::{
     Head, PREAMBLE_LEN, check_preamble, decode_refusal, encode_preamble, flag, kind, malformed, utf8,
@@ -201,6 +201,11 @@ impl Router {
                 Ok(())
             }
             kind::PONG => Ok(()),
+            kind::REJECT => {
+                let (code, _) = decode_reject(payload)?;
+                self.handle_reject(link, member, code);
+                Ok(())
+            }
             kind::OFFER | kind::ACCEPT => self.pass_on(member, frame.raw.kind, payload),
             kind::REPLAY | kind::SKIP => self.handle_about(member, frame.raw.kind, payload),
             kind::WATCH => {

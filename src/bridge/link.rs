@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 use super::deferred::Deferred;
 use super::legacy::LegacyLink;
 use super::member::MemberKey;
+use super::rejections::Suspect;
 use super::relay::Relay;
 use super::settling::{InFlight, Settlements};
 use super::symbols::{Symbol, Symbols};
@@ -252,11 +253,15 @@ impl Link {
         let stream = native.next_stream();
         let opening = large_head(stream, body.bytes.len() as u64);
         let large = Head { flags: head.flags | flag::LARGE, ..head };
-        let begun = in_flight.sender().map_or(InFlight::Unwatched, InFlight::Opening);
+        let suspect = in_flight.suspect();
+        let begun = match (in_flight.sender(), suspect) {
+            (Some(sender), Suspect::Message { seq, .. }) => InFlight::Opening { sender, seq },
+            _ => InFlight::Part { suspect },
+        };
         self.push_routed(large, names, &Body::small(&opening), begun, (symbols, &mut *spares));
         let (last, before) = body.chunks();
         for chunk in before {
-            self.push_chunk(stream, 0, &chunk, InFlight::Unwatched, spares);
+            self.push_chunk(stream, 0, &chunk, InFlight::Part { suspect }, spares);
         }
         self.push_chunk(stream, 0, &last, in_flight, spares);
     }
@@ -341,6 +346,13 @@ impl Native {
     /// Frames after those.
     pub fn unacknowledged(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// What is to blame if the other side rejects this link: it has taken, or put aside, all that was said before.
+    pub fn suspect(&self) -> Suspect {
+        let aside = |index: usize| self.deferred.contains(self.acknowledged + 1 + index as u64);
+        let first = self.in_flight.iter().enumerate().find(|&(index, _)| !aside(index));
+        first.map_or(Suspect::Unknown, |(_, frame)| frame.suspect())
     }
 
     /// Takes the frame at `index` behind those acknowledged out of what an ACK settles.

@@ -8,6 +8,7 @@ use super::collecting::Collector;
 use super::link::LinkKey;
 use super::owing::Owed;
 use super::own::Own;
+use super::rejections::Rejections;
 use super::symbols::Symbol;
 
 /// A node's place in the bridge's table, and its number among all that ever had that place.
@@ -58,6 +59,8 @@ pub struct Member {
     pub unfinished: FxHashMap<MemberKey, u64>,
     /// While it is away: since when, in router time, and what the bridge itself has to tell it.
     pub away: Option<Box<Away>>,
+    /// What it rejected of what was said to it.
+    pub rejections: Rejections,
     /// What it said to those for whom the bridge puts messages together.
     pub collector: Option<Box<Collector>>,
 }

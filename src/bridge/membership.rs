@@ -64,7 +64,7 @@ impl Router {
         let pid = state.peer.pid.or(near.map(|(pid, _)| pid));
         let info = NodeInfo { id: id.to_owned(), pid, uid, address, since };
         let identity = self.identity_of(session);
-        let (interests, askers, owed, owing, unfinished) = Default::default();
+        let (interests, askers, owed, owing, unfinished, rejections) = Default::default();
         self.members.insert(Member {
             key,
             id: symbol,
@@ -86,6 +86,7 @@ impl Router {
             owing,
             unfinished,
             away: None,
+            rejections,
             collector: None,
         });
         self.by_id.insert(symbol, key);

@@ -20,6 +20,7 @@ mod membership;
 mod owing;
 mod own;
 pub mod registry;
+mod rejections;
 mod relay;
 pub mod router;
 mod routing;

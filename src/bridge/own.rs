@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::link::{About, Body, Link, Wire};
 use super::member::{Member, MemberKey};
+use super::rejections::Suspect;
 use super::router::Router;
 use super::settling::InFlight;
 use super::symbols::Symbol;
@@ -34,6 +35,14 @@ impl Own {
             Self::Routed { body, .. } => charge(body.len() as u64),
             Self::Gone(gone) => gone.weight(),
             Self::Watch(Watch { node, .. }) | Self::Unheard(Watch { node, .. }) => charge(node.len() as u64),
+        }
+    }
+
+    /// What is to blame if a node rejects it.
+    pub fn suspect(&self) -> Suspect {
+        match self {
+            Self::Routed { head, .. } if matches!(head.kind, kind::REPLY | kind::REFUSE) => Suspect::Answer(head.seq),
+            _ => Suspect::Unknown,
         }
     }
 

@@ -9,6 +9,7 @@ use super::collecting::Reader;
 use super::link::{Body, LinkKey, Wire};
 use super::member::MemberKey;
 use super::owing::Way;
+use super::rejections::Suspect;
 use super::router::Router;
 use super::routing::{Route, watched};
 use super::settling::{Broadcast, InFlight, Watched};
@@ -53,6 +54,8 @@ pub enum Fate {
     Directed(Watched),
     /// A broadcast.
     Shared(Rc<Broadcast>),
+    /// Nothing: it is settled, and said again to somebody who lacks it.
+    Settled { sender: MemberKey, seq: u64 },
     /// Nothing: it was settled when it was refused, or nobody counts it.
     Ignored,
 }
@@ -63,8 +66,14 @@ impl Fate {
         match self {
             Self::Directed(watched) => InFlight::Message(*watched),
             Self::Shared(broadcast) => InFlight::Share(broadcast.clone()),
+            &Self::Settled { sender, seq } => InFlight::Part { suspect: Suspect::Message { sender, seq } },
             Self::Ignored => InFlight::Unwatched,
         }
+    }
+
+    /// What a chunk before the last one carries.
+    fn part(&self) -> InFlight {
+        InFlight::Part { suspect: self.in_flight().suspect() }
     }
 }
 
@@ -134,7 +143,7 @@ impl Router {
             }
             (kind::BROADCAST, Some(peer)) => match self.late_receiver(sender, *head, peer, event) {
                 Some((receiver, Some(share))) => (vec![receiver], Fate::Shared(share)),
-                Some((receiver, None)) => (vec![receiver], Fate::Ignored),
+                Some((receiver, None)) => (vec![receiver], Fate::Settled { sender, seq: head.seq }),
                 None => return Ok(Relay::ignored(opening)),
             },
             (_, None) => return Err(malformed("a directed frame without a receiver")),
@@ -172,13 +181,18 @@ impl Router {
         // Whoever is gone before it has all is no secret to the sender.
         self.tell_when_gone(receiver, sender);
         match self.way(sender, receiver, head.seq, fate.in_flight()) {
+            Way::Open(_, in_flight) if self.rejects(sender, receiver, head.seq) => {
+                self.end_rejected((sender, receiver), (&head, event), in_flight);
+                None
+            }
             Way::Open(link, _) => {
                 let state = &mut self.links[link.0 as usize];
                 let Wire::Native(native) = &mut state.wire else { return None };
                 let stream = native.next_stream();
                 let bytes = large_head(stream, total);
                 let stores = (&mut self.symbols, &mut self.spares);
-                state.push_routed(head, (from, event), &Body::small(&bytes), InFlight::Opening(sender), stores);
+                let opening = InFlight::Opening { sender, seq: head.seq };
+                state.push_routed(head, (from, event), &Body::small(&bytes), opening, stores);
                 let serial = state.serial;
                 self.mark_dirty(link);
                 Some(Leg { receiver, serial, stream })
@@ -278,7 +292,7 @@ impl Router {
     fn pass_chunk(&mut self, sender: MemberKey, relay: &mut Relay, chunk: &Body<'_>) {
         let (left, fate) = (relay.left, &relay.fate);
         relay.to.retain(|leg| {
-            let in_flight = if left == 0 { fate.in_flight() } else { InFlight::Unwatched };
+            let in_flight = if left == 0 { fate.in_flight() } else { fate.part() };
             match self.link_of(leg) {
                 Some(link) => {
                     self.links[link.0 as usize].push_chunk(leg.stream, 0, chunk, in_flight, &mut self.spares);

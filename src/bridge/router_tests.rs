@@ -11,6 +11,7 @@ mod joining;
 mod large;
 mod listing;
 mod reaching;
+mod rejecting;
 mod resuming;
 mod runs;
 mod takeover;

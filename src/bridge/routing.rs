@@ -8,6 +8,7 @@ use super::collecting::Reader;
 use super::link::{About, Body, LinkKey, Wire};
 use super::member::{Member, MemberKey};
 use super::owing::Way;
+use super::rejections::Suspect;
 use super::router::Router;
 use super::settling::{Broadcast, InFlight, Watched};
 use super::symbols::Symbol;
@@ -218,7 +219,8 @@ impl Router {
         body: &Body<'_>,
     ) {
         if let Some((receiver, share)) = self.late_receiver(sender, head, peer, event) {
-            let in_flight = share.map_or(InFlight::Unwatched, InFlight::Share);
+            let settled = InFlight::Part { suspect: Suspect::Message { sender, seq: head.seq } };
+            let in_flight = share.map_or(settled, InFlight::Share);
             self.deliver(sender, receiver, head, event, body, in_flight);
         }
     }
@@ -264,6 +266,9 @@ impl Router {
             Way::Lost(in_flight) => {
                 self.settlements.frame(in_flight);
                 self.tell_lost(sender, receiver);
+            }
+            Way::Open(_, in_flight) if self.rejects(sender, receiver, head.seq) => {
+                self.end_rejected((sender, receiver), (&head, event), in_flight);
             }
             Way::Open(link, in_flight) => {
                 let state = &mut self.links[link.0 as usize];

@@ -143,8 +143,10 @@ impl Router {
         head: &Head,
         event: Option<Symbol>,
     ) -> Option<()> {
-        let Member { link, ref owed, expected, max_message, .. } = self.members[receiver.place as usize];
-        let link = link.filter(|_| expected == 0 && !owed.lacks_of(sender))?;
+        let Member { link, ref owed, ref rejections, expected, max_message, .. } =
+            self.members[receiver.place as usize];
+        let all_pass = expected == 0 && !owed.lacks_of(sender) && !rejections.ended_any();
+        let link = link.filter(|_| all_pass)?;
         let from = self.note_asker(sender, receiver, head);
         let state = &mut self.links[link.0 as usize];
         let Wire::Native(native) = &mut state.wire else { return None };

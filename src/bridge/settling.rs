@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::member::MemberKey;
 use super::own::Own;
+use super::rejections::Suspect;
 use crate::wire::control::Settled;
 
 /// A frame that a receiver's link has not acknowledged.
@@ -16,8 +17,10 @@ pub enum InFlight {
     Message(Watched),
     /// The last frame of one receiver's share of a broadcast.
     Share(Rc<Broadcast>),
-    /// The first frame of a large message of this node: if it is lost, so is what follows it.
-    Opening(MemberKey),
+    /// The first frame of a large message: if it is lost, so is what follows it.
+    Opening { sender: MemberKey, seq: u64 },
+    /// A frame of a message that settles nothing: one in the middle, or all of it when it is settled already.
+    Part { suspect: Suspect },
     /// The last frame of something that the bridge itself says: if it is lost, it is said again.
     Own(Box<Own>),
 }
@@ -26,26 +29,38 @@ impl InFlight {
     /// The node whose message it is.
     pub fn sender(&self) -> Option<MemberKey> {
         match self {
-            Self::Unwatched | Self::Own(_) => None,
+            Self::Unwatched | Self::Part { .. } | Self::Own(_) => None,
             Self::Message(watched) => Some(watched.sender),
             Self::Share(broadcast) => Some(broadcast.watched.sender),
-            Self::Opening(sender) => Some(*sender),
+            Self::Opening { sender, .. } => Some(*sender),
         }
     }
 
     /// The number of the message that it is the last frame of.
     pub fn seq(&self) -> Option<u64> {
         match self {
-            Self::Unwatched | Self::Opening(_) | Self::Own(_) => None,
+            Self::Unwatched | Self::Opening { .. } | Self::Part { .. } | Self::Own(_) => None,
             Self::Message(watched) => Some(watched.seq),
             Self::Share(broadcast) => Some(broadcast.watched.seq),
+        }
+    }
+
+    /// What is to blame if a receiver rejects this frame.
+    pub fn suspect(&self) -> Suspect {
+        match self {
+            Self::Unwatched => Suspect::Unknown,
+            Self::Message(Watched { sender, seq, .. }) => Suspect::Message { sender: *sender, seq: *seq },
+            Self::Share(broadcast) => Self::Message(broadcast.watched).suspect(),
+            Self::Opening { sender, seq } => Suspect::Message { sender: *sender, seq: *seq },
+            Self::Part { suspect } => *suspect,
+            Self::Own(own) => own.suspect(),
         }
     }
 
     /// What it weighs among all that its receiver has not acknowledged.
     pub fn weight(&self) -> u64 {
         match self {
-            Self::Unwatched | Self::Opening(_) => 0,
+            Self::Unwatched | Self::Opening { .. } | Self::Part { .. } => 0,
             Self::Message(watched) => watched.charge,
             Self::Share(broadcast) => broadcast.watched.charge,
             Self::Own(own) => own.weight(),
@@ -86,7 +101,7 @@ impl Settlements {
     /// A receiver has this frame, or never will.
     pub fn frame(&mut self, frame: InFlight) {
         match frame {
-            InFlight::Unwatched | InFlight::Opening(_) | InFlight::Own(_) => {}
+            InFlight::Unwatched | InFlight::Opening { .. } | InFlight::Part { .. } | InFlight::Own(_) => {}
             InFlight::Message(watched) => self.message(watched),
             InFlight::Share(broadcast) => {
                 let left = broadcast.receivers_left.get() - 1;

@@ -2,7 +2,8 @@
 //! receiver listens for that no longer.
 
 use super::link::{Link, Wire};
-use super::member::MemberKey;
+use super::member::{Member, MemberKey};
+use super::rejections::Suspect;
 use super::router::Router;
 use super::routing::FEW_TO_TELL;
 use super::settling::InFlight;
@@ -41,16 +42,16 @@ impl Router {
         }
     }
 
-    /// `receiver`, which does not listen for it, may have the beginning of message `seq` of `sender`: no rest will come of it,
+    /// `receiver`, which does not listen for it or rejects it, may have the beginning of message `seq` of `sender`: no rest will come of it,
     /// nor of any before.
     pub(super) fn tell_not_continued(&mut self, sender: MemberKey, receiver: MemberKey, seq: u64) {
-        let sender = &self.members[sender.place as usize];
-        let unheard = Watch { seq: 0, oldest: seq, session: sender.session, node: sender.info.id.clone() };
+        let Member { session, info, .. } = &self.members[sender.place as usize];
+        let unheard = Watch { seq: 0, oldest: seq, session: *session, node: info.id.clone() };
         // Not kept for another link: by then the sender may have begun again what it said before this one.
         let Some(link) = self.members[receiver.place as usize].link else { return };
         let Link { wire: Wire::Native(native), out, .. } = &mut self.links[link.0 as usize] else { return };
         unheard.encode(kind::UNHEARD, out.tail(&mut self.spares));
-        native.expect(InFlight::Unwatched);
+        native.expect(InFlight::Part { suspect: Suspect::Message { sender, seq } });
         self.mark_dirty(link);
     }
 }

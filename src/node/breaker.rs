@@ -5,8 +5,7 @@
 
 use std::collections::VecDeque;
 
-/// Rejections after which the frame to blame is not said again.
-const MOST_REJECTIONS: u32 = 3;
+use crate::blame::{Blame, MOST_REJECTIONS};
 
 /// Something that is said as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +33,8 @@ pub struct Breaker {
     interests: VecDeque<(String, bool)>,
     /// Whether these are told one by one, because a bridge rejected them with the greeting.
     one_by_one: bool,
-    /// What was to blame last, and how often.
-    blamed: Option<(Unit, u32)>,
+    /// What was to blame, and how often.
+    blame: Blame<Unit>,
     /// Links that were rejected before it was known what was to blame.
     unexplained: u32,
 }
@@ -85,7 +84,7 @@ impl Breaker {
     /// What was said last was fine.
     pub fn taken(&mut self) {
         let taken = self.out.take();
-        self.blamed.take_if(|(blamed, _)| Some(&*blamed) == taken.as_ref());
+        taken.iter().for_each(|taken| self.blame.acquit(taken));
     }
 
     /// The bridge does not answer PINGs, or takes long: it may be taken that it has no objection.
@@ -136,14 +135,8 @@ impl Breaker {
             return None;
         };
         // Those that began it had most likely the same cause; one by itself proves nothing.
-        let first = (1 + std::mem::take(&mut self.unexplained)).min(MOST_REJECTIONS - 1);
-        let before = self.blamed.take().filter(|(blamed, _)| *blamed == unit);
-        let times = before.map_or(first, |(_, times)| times + 1);
-        if times >= MOST_REJECTIONS {
-            return Some(unit);
-        }
-        self.blamed = Some((unit, times));
-        None
+        let before = std::mem::take(&mut self.unexplained).min(MOST_REJECTIONS - 2);
+        self.blame.add(unit.clone(), before).then_some(unit)
     }
 
     /// All that was suspected has been taken by this bridge.

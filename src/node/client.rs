@@ -17,11 +17,11 @@ use super::outgoing::Outgoing;
 use super::requests::Requests;
 use super::segments::Segments;
 use super::untaken::{Released, Untaken};
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::outqueue::{MAX_SLICES, OutQueue, Spares};
 use crate::pool::Pool;
 use crate::senders::{Sender, Senders};
-use crate::wire::control::{put_ack, put_bare, put_number};
+use crate::wire::control::{put_ack, put_bare, put_number, put_reject};
 use crate::wire::frame::{encode_chunk_head, kind};
 use crate::wire::names::{IncomingNames, OutgoingNames};
 use crate::wire::reader::FrameReader;
@@ -131,6 +131,8 @@ pub struct Client {
     pub(super) untaken: Untaken,
     /// Of the deliveries among `events`, in their order.
     pub(super) released: VecDeque<Released>,
+    /// Whether the bridge was told that something on this link is malformed: nothing more is said on it.
+    pub(super) rejects: bool,
     pub(super) leaving: bool,
     /// Whether nothing is kept back.
     pub(super) hurries: bool,
@@ -190,6 +192,7 @@ impl Client {
             fetched: 0,
             untaken: Untaken::default(),
             released: VecDeque::new(),
+            rejects: false,
             leaving: false,
             hurries: false,
             leave_sent: false,
@@ -319,12 +322,30 @@ impl Client {
         self.phase == Phase::Leaving && !self.leave_sent && settled
     }
 
+    /// Something that came on this link is malformed, behind `received` frames that were not: the bridge is told so, and
+    /// nothing more is said to it before the link [is lost](Self::disconnected).
+    pub(super) fn reject(&mut self, received: u64, error: &Error) {
+        if self.rejects || !matches!(self.phase, Phase::Online | Phase::Leaving) {
+            return;
+        }
+        self.received = received;
+        // What is not taken of it is said again, and the first of that is to blame.
+        self.acknowledge();
+        put_reject(Code::Protocol, error.message(), self.segments.tail().1);
+        self.rejects = true;
+    }
+
+    /// Whether a [rejection](Self::reject) is still to be written, behind what waits.
+    pub fn rejects(&self) -> bool {
+        self.rejects
+    }
+
     /// What to write next. Call it before each write.
     pub fn transmit<'a>(&'a mut self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         if !self.greeting.is_empty() || matches!(self.phase, Phase::Offline | Phase::Greeting) {
             return self.greeting.slices(slices);
         }
-        if self.phase == Phase::Closed {
+        if self.phase == Phase::Closed || self.rejects {
             return self.segments.slices(slices);
         }
         self.acknowledge();

@@ -1,6 +1,9 @@
 //! What others say to a node: told news from what has come, and put in order.
 
+use std::hash::BuildHasher;
 use std::rc::Rc;
+
+use rustc_hash::FxBuildHasher;
 
 use super::client::Client;
 use super::event::{Delivery, Event, Name, Payload};
@@ -38,6 +41,7 @@ impl Client {
 
     /// Any other message, reply or refusal.
     pub(super) fn routed<'a>(&mut self, head: Head, body: &'a [u8]) -> Result<Option<Event<'a>>> {
+        self.check_routed(&head, body)?;
         if !self.inbox.is_empty() {
             self.pass_over(&head)?;
         }
@@ -71,6 +75,21 @@ impl Client {
             sender.said(head.seq);
         }
         self.event(head, body)
+    }
+
+    /// What is malformed has not come: it is found before anything is noted of it.
+    fn check_routed(&self, head: &Head, body: &[u8]) -> Result<()> {
+        for slot in [head.peer, head.event].into_iter().filter(|&slot| slot != 0) {
+            self.names.get(slot)?;
+        }
+        let names_event = matches!(head.kind, kind::MESSAGE | kind::BROADCAST);
+        if names_event && head.event == 0 {
+            return Err(malformed("a message without an event"));
+        }
+        if matches!(head.kind, kind::REFUSE | kind::CANCEL) && !head.is_large() {
+            decode_refusal(body)?;
+        }
+        Ok(())
     }
 
     /// A message was said when this node was not there, and comes behind later ones: its order is lost, so it is refused.
@@ -189,7 +208,7 @@ impl Client {
         let (code, text) = decode_refusal(body.bytes())?;
         let (node, event, text) = (node.text, event.text, text.to_owned());
         let by_bridge = head.flags & flag::BRIDGE != 0;
-        if by_bridge && head.flags & flag::OWN == 0 && !self.refused_by_bridge(head.seq) {
+        if by_bridge && head.flags & flag::OWN == 0 && !self.refused_by_bridge(head.seq, &node) {
             return Ok(None);
         }
         if head.correlation == 0 {
@@ -203,12 +222,14 @@ impl Client {
         Ok(ended.then_some(Event::Failed { correlation: head.correlation, code, text }))
     }
 
-    /// The bridge refused a message; returns whether that is news. A broadcast goes on to others.
-    fn refused_by_bridge(&mut self, seq: u64) -> bool {
+    /// The bridge refused a message to `node`; returns whether that is news. A broadcast goes on to others: said again, it is
+    /// refused again.
+    fn refused_by_bridge(&mut self, seq: u64, node: &str) -> bool {
         let Some(entry) = self.outbox.get(seq) else { return false };
-        if entry.kind != kind::BROADCAST {
-            self.settle(seq);
+        if entry.kind == kind::BROADCAST {
+            return self.is_newly_missed(seq, FxBuildHasher.hash_one(node));
         }
+        self.settle(seq);
         true
     }
 

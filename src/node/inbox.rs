@@ -136,6 +136,11 @@ impl Inbox {
         })
     }
 
+    /// The same of one sender.
+    pub fn awaited_of(&self, id: &str, session: u64) -> Option<(&Rc<Sender>, u64)> {
+        self.awaited().find(|(sender, _)| *sender.id == *id && sender.session == session)
+    }
+
     /// This node was given up: whoever asked what waits here was told that there will be no answer.
     pub fn forget_questions(&mut self) {
         let held = self.queues.values_mut().flat_map(|queue| &mut queue.messages);

@@ -75,6 +75,15 @@ impl Client {
         if let Some(delivery) = self.plain_delivery(frame) {
             return Ok(Some(Event::Delivery(delivery)));
         }
+        let before = self.received;
+        let event = self.understand(frame);
+        if let Err(error) = &event {
+            self.reject(before, error);
+        }
+        event
+    }
+
+    fn understand<'a>(&mut self, frame: &Arrived<'a>) -> Result<Option<Event<'a>>> {
         let payload = frame.raw.payload;
         match frame.raw.kind {
             kind::MESSAGE | kind::BROADCAST | kind::REPLY | kind::REFUSE | kind::CANCEL => {
@@ -249,24 +258,36 @@ impl Client {
     }
 
     /// No rest will come of what a node had begun to say up to message `oldest`: it was told that this one is gone, or this one
-    /// listens for it no longer. What waits behind that goes on.
-    fn not_continued(&mut self, Watch { oldest, session, node, .. }: &Watch) -> Result<()> {
-        let is_sender = |sender: &Sender| *sender.id == **node && sender.session == *session;
-        let released = self.inbox.not_continued(is_sender, *oldest);
+    /// listens for it no longer, or rejects it. What waits behind goes on, up to what is lacking next: of that it is asked.
+    fn not_continued(&mut self, &Watch { oldest, session, ref node, .. }: &Watch) -> Result<()> {
+        let is_sender = |sender: &Sender| *sender.id == **node && sender.session == session;
+        let released = self.inbox.not_continued(is_sender, oldest);
+        if let Some((_, oldest)) = self.inbox.awaited_of(node, session) {
+            let watch = Watch { seq: self.outbox.next_seq() - 1, oldest, session, node: node.clone() };
+            watch.encode(kind::WATCH, self.segments.tail().1);
+        }
         released.into_iter().try_for_each(|held| self.release(held))
     }
 
     /// Broadcasts in runs of numbers did not reach `node`. The bridge may say so twice; whoever sent them is told once.
     fn broadcasts_missed(&mut self, node: &str, session: u64, code: Code, runs: &[(u64, u64)]) {
         let (oldest, newest) = (self.outbox.first_seq(), self.outbox.next_seq() - 1);
-        self.missed.retain(|&(seq, _)| seq >= oldest);
         for seq in runs.iter().flat_map(|&(first, last)| first.max(oldest)..=last.min(newest)) {
             let Some(entry) = self.outbox.get(seq).filter(|entry| entry.kind == kind::BROADCAST) else { continue };
             let event = entry.route.event.clone();
-            if self.missed.len() >= MAX_MISSED || self.missed.insert((seq, session)) {
+            if self.is_newly_missed(seq, session) {
                 self.events.push_back(Event::Undeliverable { node: node.into(), event, code });
             }
         }
+    }
+
+    /// Whether it was not told yet that broadcast `seq` was missed by whom `receiver` stands for: a session, or an id's hash.
+    pub(super) fn is_newly_missed(&mut self, seq: u64, receiver: u64) -> bool {
+        let oldest = self.outbox.first_seq();
+        if self.missed.first().is_some_and(|&(first, _)| first < oldest) {
+            self.missed = self.missed.split_off(&(oldest, 0));
+        }
+        self.missed.len() >= MAX_MISSED || self.missed.insert((seq, receiver))
     }
 
     fn lose_all_to(&mut self, node: &str, last: u64, code: Code) {

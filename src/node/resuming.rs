@@ -91,7 +91,7 @@ impl Client {
             return;
         }
         let greeted = matches!(self.phase, Phase::Online | Phase::Leaving);
-        self.phase = Phase::Offline;
+        (self.phase, self.rejects) = (Phase::Offline, false);
         self.greeting.clear(&mut self.spares);
         self.breaker.link_lost();
         self.reader = FrameReader::default();
@@ -216,7 +216,7 @@ impl Client {
     fn last_over(&self, Watch { oldest, node, .. }: &Watch) -> Option<u64> {
         let may_be_for_it = |entry: &Entry| entry.kind == kind::BROADCAST || *entry.route.to.node == **node;
         let kept = self.outbox.unsettled_from(*oldest).find(|(_, entry)| may_be_for_it(entry));
-        let last = kept.map_or(self.outbox.next_seq(), |(seq, _)| seq) - 1;
+        let last = kept.map_or(self.outbox.next_seq().max(oldest + 1), |(seq, _)| seq) - 1;
         (last >= *oldest).then_some(last)
     }
 

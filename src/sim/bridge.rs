@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::body;
 use super::cable::Cable;
+use super::censor::POISON;
 use super::ledger::Ledger;
 use super::random::Random;
 use crate::bridge::counters::Counters;
@@ -40,6 +41,8 @@ pub struct Bridge {
     roster: Roster,
     /// What the program has not been told.
     events: VecDeque<Event>,
+    /// Whether its program answers now and then what no node takes.
+    pub poisons: bool,
 }
 
 impl Bridge {
@@ -53,7 +56,7 @@ impl Bridge {
         }
         let life = ledger.begin("", false);
         let (owed, dirty, events, roster) = (Vec::new(), Vec::new(), VecDeque::new(), before.unwrap_or_default());
-        Self { router, number, counters, owed, life, dirty, roster, events }
+        Self { router, number, counters, owed, life, dirty, roster, events, poisons: false }
     }
 
     /// A node connects.
@@ -100,14 +103,14 @@ impl Bridge {
         if !cable.at_bridge || !cable.wants_write {
             return false;
         }
-        if !cable.at_node {
-            // A write to a socket whose other end is closed fails, and what it still had to say is lost.
-            self.lose(cables, at);
-            return true;
-        }
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let count = self.router.link(cable.key).out.slices(&mut slices);
-        let written = cable.down.write(&slices[..count], most);
+        let written = if cable.at_node {
+            cable.down.write(&slices[..count], most)
+        } else {
+            // A write to a socket whose other end is closed fails. What had come on it is still heard.
+            self.router.link(cable.key).out.len()
+        };
         self.router.written(cable.key, written, now);
         let link = self.router.link(cable.key);
         if link.out.is_empty() {
@@ -242,7 +245,11 @@ impl Bridge {
         let number = ledger.send(self.life, (kind::REPLY, "", ""), Some(ask));
         let reply = body::write(number, len);
         ledger.messages[number].len = reply.len();
-        self.router.answer(caller, Encoding::Json, Bytes::from(reply));
+        let poisoned = self.poisons && random.chance(10);
+        if poisoned {
+            ledger.poisoned(number);
+        }
+        self.router.answer(caller, if poisoned { POISON } else { Encoding::Json }, Bytes::from(reply));
     }
 }
 

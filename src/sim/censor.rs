@@ -1,9 +1,20 @@
-//! What a bridge finds malformed, each time it is said: on a cable of a picky run, every message in one encoding.
+//! What a bridge finds malformed, or a receiver, each time it is said: on a cable of a picky run, every message in one encoding.
 
 use crate::wire::frame::{Encoding, LENGTH_LEN, PREAMBLE_LEN, flag, kind};
 
-/// The encoding that no bridge of a picky run takes. Nothing else depends on it there.
+/// The encoding that nobody takes in a picky run. Nothing else depends on it there.
 pub const POISON: Encoding = Encoding::CloneJsc;
+
+/// Who finds fault in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Picky {
+    #[default]
+    Nobody,
+    /// Bridges, with what nodes say.
+    Bridges,
+    /// Nodes, with what others say to them.
+    Nodes,
+}
 
 /// Spoils the slots of such messages as they pass.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::censor::Picky;
 use super::presence::Who;
 use super::reports::{Missing, Reports};
 use crate::error::Code;
@@ -25,7 +26,7 @@ pub struct Message {
     got: BTreeSet<usize>,
     handled: bool,
     reported: Option<Code>,
-    /// No bridge takes it.
+    /// No bridge takes it, or no receiver.
     poisoned: bool,
 }
 
@@ -41,7 +42,7 @@ pub struct Ask {
     pub ignored: bool,
     /// The asked refused.
     pub refused: bool,
-    /// No bridge takes its answer.
+    /// No bridge takes its answer, or not who asked.
     spoiled: bool,
 }
 
@@ -82,13 +83,15 @@ pub struct Ledger {
     /// What senders were told of broadcasts.
     reports: Reports,
     max_message: u64,
+    /// Who finds fault with what is poisoned.
+    picky: Picky,
     last_heard: HashMap<(usize, usize), usize>,
 }
 
 impl Ledger {
-    /// An empty bus that takes messages of so many bytes.
-    pub fn new(max_message: u64) -> Self {
-        Self { max_message, ..Self::default() }
+    /// An empty bus that takes messages of so many bytes, and where some find fault with others.
+    pub fn new(max_message: u64, picky: Picky) -> Self {
+        Self { max_message, picky, ..Self::default() }
     }
 
     // ---- lives --------------------------------------------------------------------------------------------------
@@ -262,7 +265,7 @@ impl Ledger {
         self.messages[number].reported = Some(code);
     }
 
-    /// No bridge will take message `number`.
+    /// Nobody who finds fault will take message `number`.
     pub fn poisoned(&mut self, number: usize) {
         self.messages[number].poisoned = true;
         if let Some(ask) = self.messages[number].answers {
@@ -385,7 +388,12 @@ impl Ledger {
         let small = |number: usize| code == Code::QueueFull && self.messages[number].len <= MAX_INLINE;
         candidates.sort_by_key(|&number| (self.messages[number].reported.is_some(), small(number)));
         let missing = matches!(code, Code::NodeLeft | Code::UnknownNode) && !to.is_empty();
-        assert!(!rejected || !candidates.is_empty(), "{life} is told that a bridge rejects '{event}' to '{to}'");
+        let missed = |message: &Message| {
+            let broadcast = message.kind == kind::BROADCAST && message.sender == life && message.event == event;
+            broadcast && message.poisoned && self.picky == Picky::Nodes
+        };
+        let fair = !rejected || !candidates.is_empty() || self.messages.iter().any(missed);
+        assert!(fair, "{life} is told that '{event}' to '{to}' is rejected");
         let Some(&first) = candidates.first() else { return self.reports.note(life, to, event, code) };
         let fair = candidates.into_iter().find(|&number| !missing || self.may_be_missing(number));
         let number =
@@ -442,7 +450,9 @@ impl Ledger {
     /// A broadcast reaches all who listened when it was sent, and have been there and listened since.
     fn note_missing(&self, number: usize, message: &Message, missing: &mut Missing) {
         let Message { kind, event, len, sender, listeners, got, .. } = message;
-        let refused = *len as u64 > self.max_message || message.reported.is_some() || message.poisoned;
+        // Of what a node rejects the sender is told as of all that this node misses.
+        let rejected = message.poisoned && self.picky == Picky::Bridges;
+        let refused = *len as u64 > self.max_message || message.reported.is_some() || rejected;
         if *kind != kind::BROADCAST || refused || self.lives[*sender].left_early {
             return;
         }
@@ -468,7 +478,8 @@ impl Ledger {
         // A large one may have been given up at a receiver that keeps little.
         let untold = dropped && (self.may_be_missing(number) || *len > MAX_INLINE);
         let left = self.lives[message.sender].excused == usize::MAX;
-        let unsaid = message.poisoned && message.ask.is_none() && *kind != kind::REPLY && reported.is_none();
+        let rejected = message.poisoned && self.picky == Picky::Bridges;
+        let unsaid = rejected && message.ask.is_none() && *kind != kind::REPLY && reported.is_none();
         assert!(!unsaid || left || too_large, "message {number} was given up without a word: {message:?}");
         let excuse = too_large || reported.is_some() || untold || message.poisoned;
         assert!(missing.is_empty() || excuse, "message {number} never reached {missing:?}: {message:?}");

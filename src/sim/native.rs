@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use super::body;
 use super::bridge::Bridge;
 use super::cable::Cable;
-use super::censor::POISON;
+use super::censor::{POISON, Picky};
 use super::lane::Memory;
 use super::ledger::Ledger;
 use super::presence::Presence;
@@ -57,6 +57,10 @@ enum PutAside {
     },
 }
 
+/// Something that came on a link is not the protocol.
+#[derive(Debug)]
+pub struct Malformed;
+
 /// The node.
 #[derive(Debug)]
 pub struct Native {
@@ -76,8 +80,8 @@ pub struct Native {
     presence: Presence,
     pub has_left: bool,
     now: u64,
-    /// Whether bridges reject some of what it says.
-    pub picked_on: bool,
+    /// Who rejects some of what it says.
+    pub picky: Picky,
     /// Whether much of what it says is large.
     bulky: bool,
     /// Where that lies, and the number of its process there.
@@ -120,7 +124,7 @@ impl Native {
             presence,
             has_left,
             now,
-            picked_on: false,
+            picky: Picky::Nobody,
             bulky,
             memory,
             number,
@@ -152,17 +156,32 @@ impl Native {
         written > 0
     }
 
-    /// Reads at most `most` bytes; returns whether anything came.
-    pub fn read(&mut self, cable: &mut Cable, most: usize, random: &mut Random, ledger: &mut Ledger, now: u64) -> bool {
+    /// Reads at most `most` bytes; returns whether anything came. What is malformed ends the link, behind a word to the bridge.
+    pub fn read(
+        &mut self,
+        cable: &mut Cable,
+        most: usize,
+        random: &mut Random,
+        ledger: &mut Ledger,
+        now: u64,
+    ) -> Result<bool, Malformed> {
         self.now = now;
         let input = cable.down.read(most);
         if input.is_empty() {
-            return false;
+            return Ok(false);
         }
         let mut frames = self.client.frames(input).expect("the bridge speaks the protocol");
         while let Some(frame) = frames.next() {
-            let event = self.client.handle_frame(&frame).expect("the bridge speaks the protocol");
+            let event = self.client.handle_frame(&frame);
             self.drain_events(random, ledger);
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    assert!(cable.down.censor.is_some(), "the bridge speaks the protocol: {error:?}");
+                    while self.write(cable, usize::MAX) {}
+                    return Err(Malformed);
+                }
+            };
             if let Some(event) = event {
                 if let Event::Delivery(delivery) = &event {
                     self.client.note_delivery(delivery.from);
@@ -170,7 +189,7 @@ impl Native {
                 self.hear(event, random, ledger);
             }
         }
-        true
+        Ok(true)
     }
 
     fn drain_events(&mut self, random: &mut Random, ledger: &mut Ledger) {
@@ -396,9 +415,14 @@ impl Native {
         Letter { kind, target, encoding: Encoding::Json, ask, correlation, now: self.now }
     }
 
-    /// Now and then something that no bridge takes.
+    /// Now and then something that no bridge takes, or no node.
     fn poisoned(&self, letter: Letter, number: usize, random: &mut Random, ledger: &mut Ledger) -> Letter {
-        if !self.picked_on || letter.kind == kind::ROSTER || !random.chance(4) {
+        let spoiled = match self.picky {
+            Picky::Nobody => false,
+            Picky::Bridges => letter.kind != kind::ROSTER,
+            Picky::Nodes => matches!(letter.kind, kind::MESSAGE | kind::BROADCAST | kind::REPLY),
+        };
+        if !spoiled || !random.chance(4) {
             return letter;
         }
         ledger.poisoned(number);

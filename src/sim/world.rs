@@ -2,11 +2,11 @@
 
 use super::bridge::{Bridge, Roster};
 use super::cable::Cable;
-use super::censor::Censor;
+use super::censor::{Censor, Picky};
 use super::lane::Memory;
 use super::ledger::Ledger;
 use super::legacy::Legacy;
-use super::native::{Native, PRESENCE};
+use super::native::{Malformed, Native, PRESENCE};
 use super::random::Random;
 use crate::bridge::router::Limits;
 use crate::wire::frame::kind;
@@ -49,8 +49,8 @@ pub struct World {
     processes: Vec<Process>,
     ledger: Ledger,
     memory: Memory,
-    /// Whether bridges find fault with some messages.
-    picky: bool,
+    /// Who finds fault with some messages.
+    picky: Picky,
     /// How troubled the run is: links break, nodes stall, bridges die.
     troubled: bool,
     /// Whether nodes are away for longer than any bridge waits for them, and bridges follow each other fast.
@@ -63,11 +63,20 @@ impl World {
         let mut random = Random::new(seed);
         let max_pending = *random.pick(&[16 << 10, 100 << 10, 4 << 20]);
         let limits = Limits { max_message: 400_000, max_pending, ..Limits::default() };
-        let mut ledger = Ledger::new(limits.max_message);
+        // By another die, so that all else in a run is as it was without.
+        let mut die = Random::new(!seed);
+        let picky = match (die.chance(15), die.chance(15)) {
+            (true, _) => Picky::Bridges,
+            (_, true) => Picky::Nodes,
+            _ => Picky::Nobody,
+        };
+        let mut ledger = Ledger::new(limits.max_message, picky);
         // Two nodes say enough to each other to share memory, if there are few others.
         let bulky = random.chance(20);
         let count = 2 + random.below(if bulky { 2 } else { 5 });
         let legacies = if random.chance(40) { random.below(3) } else { 0 };
+        // Those of the original's wire would be told of what nodes reject in a way of their own.
+        let legacies = if picky == Picky::Nodes { 0 } else { legacies };
         let (mut processes, memory) = (Vec::new(), Memory::new(bulky));
         for number in 0..count {
             let id = format!("n{number}");
@@ -78,12 +87,12 @@ impl World {
             };
             processes.push(Process { id, cable: None, stalled: false, absent_until: 0, speaks });
         }
-        let bridge = Some(Bridge::new(limits, 1, 0, None, &mut ledger));
         let (cables, troubled) = (Vec::new(), random.chance(80));
-        // By another die, so that all else in a run is as it was without.
-        let picky = Random::new(!seed).chance(15);
         let absences = troubled && random.chance(40);
         let (roster, noted) = (None, random.chance(70));
+        let mut bridge = Bridge::new(limits, 1, 0, None, &mut ledger);
+        bridge.poisons = picky == Picky::Nodes;
+        let bridge = Some(bridge);
         Self {
             random,
             now: 0,
@@ -176,7 +185,14 @@ impl World {
             return true;
         }
         match &mut process.speaks {
-            Speaks::Native(native) => native.read(cable, most, &mut self.random, &mut self.ledger, self.now),
+            Speaks::Native(native) => {
+                let read = native.read(cable, most, &mut self.random, &mut self.ledger, self.now);
+                read.unwrap_or_else(|Malformed| {
+                    cable.up.ended = true;
+                    process.lose(cable, &mut self.ledger);
+                    true
+                })
+            }
             Speaks::Legacy(legacy) => legacy.read(cable, most, &mut self.random, &mut self.ledger),
         }
     }
@@ -260,8 +276,9 @@ impl World {
         let mut cable = Cable::new(bridge.accept(self.now));
         match &mut process.speaks {
             Speaks::Native(native) => {
-                native.picked_on = self.picky;
-                cable.up.censor = self.picky.then(Censor::new);
+                native.picky = self.picky;
+                cable.up.censor = (self.picky == Picky::Bridges).then(Censor::new);
+                cable.down.censor = (self.picky == Picky::Nodes).then(Censor::new);
                 native.connect();
             }
             Speaks::Legacy(legacy) => legacy.connect(&mut self.ledger),
@@ -336,7 +353,9 @@ impl World {
     fn start_bridge(&mut self) {
         self.bridges += 1;
         let before = self.roster.take();
-        self.bridge = Some(Bridge::new(self.limits, self.bridges, self.now, before, &mut self.ledger));
+        let mut bridge = Bridge::new(self.limits, self.bridges, self.now, before, &mut self.ledger);
+        bridge.poisons = self.picky == Picky::Nodes;
+        self.bridge = Some(bridge);
     }
 
     /// The bridge ends in peace: it says what it has to say, to those who read it, and is gone.
