@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::member::{Departure, Member, MemberKey};
-use super::registry::{Change, Registration};
+use super::registry::Registration;
 use super::router::Router;
 use super::settling::{Broadcast, InFlight};
 use super::symbols::Symbol;
@@ -72,8 +72,16 @@ impl Router {
     /// There was a bridge before this one. `before`: who was on it, as far as they may live; `None`: nobody knows.
     pub fn take_over(&mut self, before: Option<Vec<Registration>>, now: u64) {
         self.now = now;
-        let by_id = |node: Registration| (node.info.id.clone(), node);
-        self.begin_grace(before.map(|before| before.into_iter().map(by_id).collect()));
+        let expected = before.map(|before| {
+            let mut expected: BTreeMap<String, Registration> = BTreeMap::new();
+            for node in before {
+                let identity = node.identity;
+                let other = expected.insert(node.info.id.clone(), node).filter(|other| other.identity != identity);
+                self.changes.extend(other.map(|other| other.gone()));
+            }
+            expected
+        });
+        self.begin_grace(expected);
     }
 
     /// Nodes of another bridge are about to come, those `expected` or anybody.
@@ -230,6 +238,8 @@ impl Router {
             Some(before) => {
                 if before.is_reliable() {
                     self.announce_leave(&before, Departure::Replaced);
+                } else {
+                    self.changes.push(before.gone());
                 }
                 Arrival::New
             }
@@ -298,7 +308,7 @@ impl Router {
         if gone.is_reliable() {
             self.announce_leave(gone, departure);
         } else {
-            self.changes.push(Change::Gone(gone.info.id.clone()));
+            self.changes.push(gone.gone());
         }
         let id = self.symbols.find(&gone.info.id).filter(|id| self.absent.contains_key(id));
         id.into_iter().for_each(|id| self.give_up_absent(id, Code::NodeLeft));

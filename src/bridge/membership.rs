@@ -134,8 +134,10 @@ impl Router {
         let mut member = self.members.remove(key.place as usize);
         self.away -= usize::from(member.away.is_some());
         self.not_ready.retain(|&other| other != key);
-        self.by_id.remove(&member.id);
-        self.by_name.remove(&**self.symbols.name(member.id));
+        if self.find_member(member.id) == Some(key) {
+            self.by_id.remove(&member.id);
+            self.by_name.remove(&**self.symbols.name(member.id));
+        }
         self.interests.forget(key);
         // Whoever has its id next may hear nothing before what these say first.
         for keeper in member.owed.keepers().filter(|&keeper| self.keeps(keeper)).collect::<Vec<_>>() {
@@ -187,7 +189,7 @@ impl Router {
         let Registration { info, identity, .. } = gone;
         let body = format!("[{},\"{}\",\"{identity:x}\"]", info.to_json(), departure.as_str());
         self.announce("node:leave", body, None);
-        self.changes.push(Change::Gone(info.id.clone()));
+        self.changes.push(gone.gone());
     }
 
     /// What the link's node had begun to say is taken back.

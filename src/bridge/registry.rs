@@ -15,6 +15,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// The node is not on the bus any more.
+    pub(super) fn gone(&self) -> Change {
+        Change::Gone { id: self.info.id.clone(), identity: self.identity }
+    }
+
     /// Whether the node outlives its bridge.
     pub fn is_reliable(&self) -> bool {
         self.session != 0
@@ -26,8 +31,8 @@ impl Registration {
 pub enum Change {
     /// The node of this link is on the bus.
     Joined(LinkKey, Registration),
-    /// The node with this id is not.
-    Gone(String),
+    /// The node that had this id under this identity is not; another may have the id.
+    Gone { id: String, identity: u64 },
 }
 
 impl Router {

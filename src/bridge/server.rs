@@ -513,7 +513,7 @@ impl Server {
                     let process = self.links.borrow().get(&link).and_then(|io| io.process.get());
                     file.joined(entry(node, process));
                 }
-                Change::Gone(id) => file.gone(&id),
+                Change::Gone { id, identity } => file.gone(&id, identity),
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::wire::frame::{Encoding, kind};
 const READ: usize = 256 * 1024;
 
 /// Who was on a bus, as its bridge noted it: what is left of a bridge that ends.
-pub type Roster = BTreeMap<String, Registration>;
+pub type Roster = BTreeMap<(String, u64), Registration>;
 
 /// A bridge and its host's program.
 #[derive(Debug)]
@@ -186,8 +186,8 @@ impl Bridge {
     fn wake(&mut self, cables: &mut [Cable]) {
         for change in self.router.take_changes() {
             match change {
-                Change::Joined(_, node) => drop(self.roster.insert(node.info.id.clone(), node)),
-                Change::Gone(id) => drop(self.roster.remove(&id)),
+                Change::Joined(_, node) => drop(self.roster.insert((node.info.id.clone(), node.identity), node)),
+                Change::Gone { id, identity } => drop(self.roster.remove(&(id, identity))),
             }
         }
         let mut keys = std::mem::take(&mut self.dirty);

@@ -49,7 +49,8 @@ pub struct RosterFile {
     uid: u32,
     file: File,
     header: Header,
-    nodes: BTreeMap<String, (u32, Entry)>,
+    /// By id and identity: when one process takes an id over from another, the order of their changes does not matter.
+    nodes: BTreeMap<(String, u64), (u32, Entry)>,
     /// Slots below `end` that name nobody.
     free: Vec<u32>,
     end: u32,
@@ -77,7 +78,7 @@ impl RosterFile {
         }
         let header = Header::of_this_system();
         let (named, free, end) = (header.read(&bytes), Vec::new(), 0);
-        let nodes = named.iter().flatten().map(|entry| (entry.id.clone(), (0, entry.clone()))).collect();
+        let nodes = named.iter().flatten().map(|entry| (key(entry), (0, entry.clone()))).collect();
         let mut roster = Self { path, uid, file, header, nodes, free, end, sound: false };
         if named.is_some() {
             roster.complete();
@@ -95,7 +96,7 @@ impl RosterFile {
 
     /// A node is on the bus.
     pub fn joined(&mut self, entry: Entry) {
-        let slot = match self.nodes.get(&entry.id) {
+        let slot = match self.nodes.get(&key(&entry)) {
             Some((slot, _)) => *slot,
             None => self.free.pop().unwrap_or_else(|| {
                 self.end += 1;
@@ -106,12 +107,12 @@ impl RosterFile {
             let written = slot < MAX_NODES && self.file.write_all_at(&slots::encode(&entry), offset(slot)).is_ok();
             self.note_failure(written);
         }
-        self.nodes.insert(entry.id.clone(), (slot, entry));
+        self.nodes.insert(key(&entry), (slot, entry));
     }
 
-    /// The node with this id is not.
-    pub fn gone(&mut self, id: &str) {
-        let Some((slot, _)) = self.nodes.remove(id) else { return };
+    /// The node that had this id under this identity is not; another may have the id.
+    pub fn gone(&mut self, id: &str, identity: u64) {
+        let Some((slot, _)) = self.nodes.remove(&(id.to_owned(), identity)) else { return };
         self.free.push(slot);
         if self.sound {
             let written = self.file.write_all_at(&[0; SLOT], offset(slot)).is_ok();
@@ -176,6 +177,10 @@ impl RosterFile {
             let _ = self.file.set_len(0);
         }
     }
+}
+
+fn key(entry: &Entry) -> (String, u64) {
+    (entry.id.clone(), entry.identity)
 }
 
 fn offset(slot: u32) -> u64 {

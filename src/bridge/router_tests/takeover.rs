@@ -2,6 +2,7 @@
 
 use super::bus::{Bus, Driven, Heard, frames, head, listen, name, routed};
 use super::resuming::{digits, say};
+use crate::bridge::member::NodeInfo;
 use crate::bridge::registry::{Change, Registration};
 use crate::bridge::router::Limits;
 use crate::node::sending::Letter;
@@ -14,7 +15,9 @@ fn noted(bus: &mut Bus) -> Vec<Registration> {
     for change in bus.router.take_changes() {
         match change {
             Change::Joined(_, node) => nodes.push(node),
-            Change::Gone(id) => nodes.retain(|node| node.info.id != id),
+            Change::Gone { id, identity } => {
+                nodes.retain(|node| (&node.info.id, node.identity) != (&id, identity));
+            }
         }
     }
     nodes
@@ -37,10 +40,35 @@ fn succeeded<const COUNT: usize>(ids: [&str; COUNT]) -> (Bus, [Driven; COUNT]) {
     (bus, nodes)
 }
 
+/// As noted of a process with the id `a`.
+fn noted_a(identity: u64, session: u64) -> Registration {
+    let info = NodeInfo { id: "a".to_owned(), pid: None, uid: None, address: None, since: 0 };
+    Registration { identity, session, info }
+}
+
 fn broadcast(driven: &mut Driven) {
     let (kind, encoding, target) = (kind::BROADCAST, Encoding::Json, driven.client.target("", "e"));
     let letter = Letter { kind, target, encoding, ask: None, correlation: 0, now: 0 };
     driven.client.send_with(letter, |out| out.extend_from_slice(b"[1]")).unwrap();
+}
+
+#[test]
+fn a_process_with_the_id_of_one_that_is_waited_for_takes_its_place_in_the_notes() {
+    for session in [0, 7] {
+        let mut bus = Bus::with_epoch(Limits::default(), 2);
+        bus.router.take_over(Some(vec![noted_a(99, session)]), 0);
+        bus.drive("a", 1);
+        let changes = bus.router.take_changes();
+        let gone = Change::Gone { id: "a".to_owned(), identity: 99 };
+        assert!(matches!(&changes[..], [first, Change::Joined(..)] if *first == gone), "{changes:?}");
+    }
+}
+
+#[test]
+fn of_two_processes_that_are_noted_with_one_id_one_is_waited_for_and_no_other_stays_noted() {
+    let mut bus = Bus::with_epoch(Limits::default(), 2);
+    bus.router.take_over(Some(vec![noted_a(1, 1), noted_a(2, 2), noted_a(2, 2)]), 0);
+    assert_eq!(bus.router.take_changes(), [Change::Gone { id: "a".to_owned(), identity: 1 }]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn the_next_bridge_reads_who_was_there_with_all_facts() {
     let facts = [entry("a", 1), Entry { pid: None, process: None, uid: None, ..entry(&"ä".repeat(127), 2) }];
     facts.iter().for_each(|entry| roster.joined(entry.clone()));
     roster.joined(entry("gone", 3));
-    roster.gone("gone");
+    roster.gone("gone", 3);
     // Not dropped in order: as after a kill.
     std::mem::forget(roster);
     assert_eq!(place.open().1, Some(facts.to_vec()));
@@ -69,13 +69,23 @@ fn slots_are_used_again() {
     let mut roster = opened(&place);
     for number in 0..1000 {
         roster.joined(entry(&format!("n{number}"), number));
-        roster.joined(entry(&format!("n{number}"), number + 1));
+        roster.joined(entry(&format!("n{number}"), number));
         if number >= 3 {
-            roster.gone(&format!("n{}", number - 3));
+            roster.gone(&format!("n{}", number - 3), number - 3);
         }
     }
     assert_eq!(fs::metadata(place.file()).expect("a file").len(), offset(4));
     assert_eq!(place.named().expect("a list").len(), 3);
+}
+
+#[test]
+fn the_end_of_one_process_does_not_wipe_another_with_its_id() {
+    let place = Place::new();
+    let mut roster = opened(&place);
+    roster.joined(entry("a", 1));
+    roster.joined(entry("a", 2));
+    roster.gone("a", 1);
+    assert_eq!(place.open().1, Some(vec![entry("a", 2)]));
 }
 
 #[test]
@@ -124,7 +134,7 @@ fn a_file_that_is_truncated_while_it_is_in_use_harms_nobody() {
     let mut roster = opened(&place);
     (0..100).for_each(|number| roster.joined(entry(&format!("n{number}"), number)));
     fs::write(place.file(), b"").expect("truncated");
-    roster.gone("n5");
+    roster.gone("n5", 5);
     roster.joined(entry("late", 7));
     assert_eq!(place.named(), None, "nobody knows who was there");
 }
