@@ -379,7 +379,8 @@ impl Ledger {
         let new = |message: &Message| message.got.is_empty() && !message.handled;
         let may_be = |message: &Message| {
             let told = matches!(message.kind, kind::MESSAGE | kind::RPC) || rejected;
-            told && meant(message) && unreported(message) && new(message) && (message.poisoned || !rejected)
+            let for_that = (message.poisoned || !rejected) && (code != Code::TooLarge || self.is_too_large(message));
+            told && meant(message) && unreported(message) && new(message) && for_that
         };
         let messages = self.messages.iter().enumerate();
         let mut candidates: Vec<usize> =
@@ -390,15 +391,22 @@ impl Ledger {
         let missing = matches!(code, Code::NodeLeft | Code::UnknownNode) && !to.is_empty();
         let missed = |message: &Message| {
             let broadcast = message.kind == kind::BROADCAST && message.sender == life && message.event == event;
-            broadcast && message.poisoned && self.picky == Picky::Nodes
+            let rejects = rejected && message.poisoned && self.picky == Picky::Nodes;
+            broadcast && (rejects || (code == Code::TooLarge && self.is_too_large(message)))
         };
-        let fair = !rejected || !candidates.is_empty() || self.messages.iter().any(missed);
-        assert!(fair, "{life} is told that '{event}' to '{to}' is rejected");
+        let only_those = rejected || code == Code::TooLarge;
+        let fair = !only_those || !candidates.is_empty() || self.messages.iter().any(missed);
+        assert!(fair, "{life} is told of '{event}' to '{to}': {code:?}");
         let Some(&first) = candidates.first() else { return self.reports.note(life, to, event, code) };
         let fair = candidates.into_iter().find(|&number| !missing || self.may_be_missing(number));
         let number =
             fair.unwrap_or_else(|| panic!("message {first} is called undeliverable: {:?}", self.messages[first]));
         self.messages[number].reported = Some(code);
+    }
+
+    /// Whether a bridge takes none of that length.
+    fn is_too_large(&self, message: &Message) -> bool {
+        message.len as u64 > self.max_message
     }
 
     /// Whether there is nobody with that id who was there all the time.
