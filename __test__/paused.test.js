@@ -5,13 +5,13 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
-const { LIMIT, barrier, openBus } = require('./support/bus');
+const { Bus, LIMIT, barrier, openBus } = require('./support/bus');
 const { startPeer } = require('./support/child');
 const { collect } = require('./support/watch');
 
 /** ann has sent three notes and a question to a process that has paused, and has put them aside. */
-async function putAside(t) {
-  const bus = await openBus(t);
+async function putAside(t, opened = openBus(t)) {
+  const bus = await opened;
   const peer = await startPeer(t, { ...bus.address, id: 'peer' });
   const ann = await bus.node('ann');
   const lost = collect(ann, 'undeliverable', ({ target, code }) => `${target} ${code}`);
@@ -58,10 +58,12 @@ test('the bus closes while messages are put aside: their senders learn it', LIMI
 });
 
 test('what was put aside is emitted and settled after another bridge has taken over', LIMIT, async (t) => {
-  const { bus, peer, ann, lost, answer } = await putAside(t);
+  const opened = new Bus(t);
+  const host = await opened.node('host', { bridge: 'auto' });
+  const { bus, peer, ann, lost, answer } = await putAside(t, opened);
   const back = once(ann, 'reconnect');
   const again = peer.next('reconnect');
-  await bus.bridge.handOver();
+  await host.leave();
   await bus.host();
   await Promise.all([back, again]);
   peer.send({ do: 'sync', to: 'ann' });
