@@ -245,7 +245,7 @@ async fn transfer(stream: &Stream, pipe: &Pipe, wake: &Wake) -> io::Result<()> {
                 match writable.and_then(|()| write_some(stream, pipe, wake)) {
                     Ok(()) => failures = 0,
                     Err(error) if bears(&error, &mut failures) => rests = Some(Instant::now() + PAUSE),
-                    Err(error) => return read_rest(stream, pipe, wake, &mut buffer).and(Err(error)),
+                    Err(error) => return read_rest(stream, pipe, wake, &mut buffer).await.and(Err(error)),
                 }
             }
             readable = stream.readable(), if reads => {
@@ -270,11 +270,31 @@ fn bears(error: &io::Error, failures: &mut u32) -> bool {
     trouble(error) == Trouble::Passing && *failures <= MOST_TRIES
 }
 
-/// Nothing more can be written. What the other side had said before, perhaps why, is read; then the link is over.
-fn read_rest(stream: &Stream, pipe: &Pipe, wake: &Wake, buffer: &mut BytesMut) -> io::Result<()> {
+/// Nothing more can be written. What the other side had said before, perhaps why, is read to its end; then the link is over.
+/// A write may fail before tokio has heard that there is something to read: a read that finds nothing yet says nothing.
+async fn read_rest(stream: &Stream, pipe: &Pipe, wake: &Wake, buffer: &mut BytesMut) -> io::Result<()> {
     discard_outward(pipe);
-    while read_some(stream, pipe, wake, buffer)? == Heard::Something {}
-    Ok(())
+    let until = Instant::now() + LAST_WORDS;
+    loop {
+        let (reads, closed) = {
+            let state = pipe.lock();
+            (state.inward_len < QUEUE, state.closed)
+        };
+        if closed {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            readable = stream.readable(), if reads => {
+                readable?;
+                if read_some(stream, pipe, wake, buffer)? == Heard::End {
+                    return Ok(());
+                }
+            }
+            () = sleep_until(until.into()) => return Ok(()),
+            () = pipe.task.notified() => {}
+        }
+    }
 }
 
 /// What a read found.
@@ -383,3 +403,6 @@ impl TaskThread {
         Ok(Self { runtime: handle, _stop: stop })
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;
