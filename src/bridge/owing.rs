@@ -3,6 +3,7 @@
 //! point, and until it does, nothing of it is forwarded to this receiver: so order holds, and the bridge keeps no body.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -59,11 +60,19 @@ impl Debt {
     }
 
     /// Keeps a share until its message is said again. Returns what is too much of it: if the message was on its way
-    /// twice, one share is enough to wait for.
+    /// twice, one share is enough to wait for, and of two sayings the later one's: its sender waits for that.
     fn keep_share(&mut self, share: Rc<Broadcast>) -> InFlight {
-        match self.shares.insert(share.watched.seq, share.clone()) {
-            Some(before) if Rc::ptr_eq(&before, &share) => InFlight::Share(before),
-            _ => InFlight::Unwatched,
+        match self.shares.entry(share.watched.seq) {
+            Entry::Occupied(kept) if Rc::ptr_eq(kept.get(), &share) => InFlight::Share(share),
+            Entry::Occupied(kept) if kept.get().link > share.link => InFlight::Unwatched,
+            Entry::Occupied(mut kept) => {
+                kept.insert(share);
+                InFlight::Unwatched
+            }
+            Entry::Vacant(free) => {
+                free.insert(share);
+                InFlight::Unwatched
+            }
         }
     }
 }

@@ -198,7 +198,9 @@ impl Router {
 
     /// A broadcast to so many receivers, and to those who may yet come.
     pub(super) fn new_broadcast(&mut self, watched: Watched, receivers: usize) -> Rc<Broadcast> {
-        let broadcast = Rc::new(Broadcast { watched, receivers_left: receivers.into() });
+        let link = self.members[watched.sender.place as usize].link;
+        let link = link.map_or(0, |link| self.links[link.0 as usize].serial);
+        let broadcast = Rc::new(Broadcast { watched, link, receivers_left: receivers.into() });
         self.extend_broadcast(&broadcast);
         broadcast
     }

@@ -88,7 +88,8 @@ impl Router {
         let watched = watched(sender, &head, body.len() as u64);
         let body = Body::new(body, |body| frame.share(body));
         if head.kind == kind::BROADCAST {
-            let broadcast = Rc::new(Broadcast { watched, receivers_left: run.receivers.len().into() });
+            let (link, receivers_left) = (self.links[link.0 as usize].serial, run.receivers.len().into());
+            let broadcast = Rc::new(Broadcast { watched, link, receivers_left });
             for &receiver in &run.receivers {
                 self.push_alike(receiver, head, &body, InFlight::Share(broadcast.clone()));
             }

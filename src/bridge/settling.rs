@@ -81,6 +81,8 @@ pub struct Watched {
 #[derive(Debug)]
 pub struct Broadcast {
     pub watched: Watched,
+    /// The serial of the link on which its sender said it, which tells a saying from an earlier one of the same message.
+    pub link: u64,
     pub receivers_left: Cell<usize>,
 }
 

@@ -1,6 +1,7 @@
 //! Nodes that lose their link and come back, here or on another bridge.
 
-use super::bus::{Bus, Driven, frames, head, name, routed, take};
+use super::bus::{Bus, Driven, frames, head, hello_from, joining, listen, name, number, routed, take};
+use crate::bridge::link::LinkKey;
 use crate::bridge::router::Limits;
 use crate::error::Code;
 use crate::node::sending::Letter;
@@ -265,4 +266,49 @@ fn what_comes_too_late_for_whom_the_bridge_reads_is_refused() {
     let (head, body) = heard.iter().find(|heard| heard.kind == kind::REFUSE).expect("a refusal").routed();
     assert_eq!((head.correlation, decode_refusal(&body).unwrap().0), (7, Code::UnknownNode));
     bus.empty(&[a, b]);
+}
+
+/// A node of this session joins, or is back, and listens for one event.
+fn listener(bus: &mut Bus, session: u64, id: &str, event: &str) -> LinkKey {
+    let key = bus.connect();
+    bus.say(key, &joining(&hello_from(session, id)));
+    bus.tell(key, &[listen(event)]);
+    bus.hear(key);
+    key
+}
+
+#[test]
+fn a_broadcast_said_again_is_settled_though_a_receiver_loses_its_first_saying_last() {
+    let mut bus = Bus::new();
+    let (a, b, c) = (listener(&mut bus, 7, "a", "f"), listener(&mut bus, 8, "b", "e"), listener(&mut bus, 9, "c", "e"));
+    let names = [name(1, "b"), name(2, "e"), name(3, "c")].concat();
+    let broadcast = |peer| routed(Head { peer, ..head(kind::BROADCAST, 0, 1) }, b"[1]");
+    let about = |kind, from, id: &str| {
+        let mut frame = Vec::new();
+        put_about(kind, from, id, &mut frame);
+        frame
+    };
+    let heard = |bus: &mut Bus, key| bus.hear_only(key, kind::BROADCAST).len();
+    bus.lose(c);
+    bus.tell(a, &[names.clone(), broadcast(0)]);
+    assert_eq!(heard(&mut bus, b), 1, "b has it, and has not said so");
+    // a is on another link, keeps back what is for b, and says it again to the others.
+    bus.lose(a);
+    let a = listener(&mut bus, 7, "a", "f");
+    bus.tell(a, &[about(kind::SKIP, 1, "b"), names, broadcast(0)]);
+    let c = listener(&mut bus, 9, "c", "e");
+    assert_eq!(bus.hear_only(a, kind::RESEND).len(), 1, "for c");
+    bus.tell(a, &[about(kind::REPLAY, 0, "c"), broadcast(3)]);
+    assert_eq!(heard(&mut bus, c), 1);
+    bus.say(c, &number(kind::ACK, 1));
+    // Only now the first saying is lost, whose share nobody waits for: b's share of the second one has to stay.
+    bus.lose(b);
+    let b = listener(&mut bus, 8, "b", "e");
+    let asked = bus.hear(a);
+    assert!(asked.iter().all(|frame| frame.kind != kind::SETTLED), "b has yet to get it: {asked:?}");
+    bus.tell(a, &[about(kind::REPLAY, 0, "b"), broadcast(1)]);
+    assert_eq!(heard(&mut bus, b), 1);
+    bus.say(b, &number(kind::ACK, 1));
+    assert_eq!(bus.hear_only(a, kind::SETTLED).len(), 1, "all have it");
+    bus.empty(&[a, b, c]);
 }
