@@ -57,6 +57,29 @@ test('a node whose last listener was called and whose last call has ended can be
   await ends(child);
 });
 
+test('a paused node that is forgotten: what it had put aside is said not to have arrived, and its process ends', LIMIT, async (t) => {
+  const bus = await openBus(t);
+  const ann = await bus.node('ann');
+  const left = collect(bus.bridge, 'node:leave', ({ id }, reason) => [id, reason]);
+  const lost = collect(ann, 'undeliverable', ({ target, code }) => [target, code]);
+  const child = run(t, 'a paused node', bus.address);
+  await child.next('ready');
+  ann.publish('a:note');
+  await child.next('paused');
+  ann.publish('a:more');
+  ann.publish('a:last');
+  const asked = assert.rejects(ann.request('a:more'), { code: 'ERR_NODE_LEFT' });
+  await ann.nodes(); // the bridge has forwarded them
+  child.send('forget it');
+  assert.equal((await child.next('warning')).code, 'BUSYBODY_DROPPED');
+  await ends(child);
+  await asked;
+  assert.deepEqual(await left.reached(1), [['a', 'left']]);
+  assert.deepEqual(await lost.reached(2), [['a:more', 'ERR_NODE_LEFT'], ['a:last', 'ERR_NODE_LEFT']]);
+  assert.equal(child.has('taken'), false);
+  assert.equal(ann.pending, 0);
+});
+
 test('a node that lost its bridge is kept until it is back on the bus', LIMIT, async (t) => {
   const bus = new Bus(t);
   const host = await startBridge(t, { path: bus.path });
