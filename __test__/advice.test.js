@@ -63,7 +63,7 @@ test('no reply in time: whether the other side took the message', LIMIT, async (
   await taken;
   // A process that is busy takes nothing.
   const far = await startPeer(t, { ...bus.address, id: 'far' });
-  far.process.kill('SIGSTOP');
+  await far.stop();
   t.after(() => far.process.kill('SIGCONT'));
   await assert.rejects(ann.request('far:silence'), { code: 'ERR_TIMEOUT', message: "no reply from 'far' within 50 ms: it has not taken the message yet" });
   await bus.bridge.close().catch(() => {});

@@ -52,7 +52,7 @@ test('an exit hook that publishes to a bridge that does not read: the process en
   const host = await startBridge(t, { path: bus.path });
   const child = run(t, 'an exit hook publishes, and the bridge does not read', { path: bus.path, id: 'child' });
   await child.next('ready');
-  host.process.kill('SIGSTOP');
+  await host.stop();
   t.after(() => host.process.kill('SIGCONT'));
   child.send('stopped');
   await ends(child, 6);

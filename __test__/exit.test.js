@@ -109,7 +109,7 @@ test('process.exit ends the process even when the bridge has stopped reading', L
   const host = await startBridge(t, { path: bus.path });
   const child = run(t, 'process.exit, and the bridge does not read', { path: bus.path, id: 'child' });
   await child.next('ready');
-  host.process.kill('SIGSTOP');
+  await host.stop();
   t.after(() => host.process.kill('SIGCONT'));
   child.send('stopped');
   await ends(child, 5);
@@ -123,7 +123,7 @@ test('nodes that cannot write share the time that an end may take, and one that 
   const host = await startBridge(t, { path: bus.path });
   const child = run(t, 'several nodes send much and exit', { path: bus.path, elsewhere: elsewhere.path });
   await child.next('ready');
-  host.process.kill('SIGSTOP');
+  await host.stop();
   t.after(() => host.process.kill('SIGCONT'));
   child.send('stopped');
   // Within the time of this test, which is less than two seconds for each of 24.
@@ -136,7 +136,7 @@ test('nodes of a worker share the time that its end may take', LIMIT, async (t) 
   const host = await startBridge(t, { path: bus.path });
   const child = run(t, 'a worker with several nodes sends much and ends', { path: bus.path });
   await child.next('ready');
-  host.process.kill('SIGSTOP');
+  await host.stop();
   t.after(() => host.process.kill('SIGCONT'));
   child.send('stopped');
   assert.equal((await child.next('over')).code, 6);

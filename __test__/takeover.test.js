@@ -133,7 +133,7 @@ test("a crashed node's id is free at once, and whoever waits for it is told", LI
 test('a node that is stopped while the host is killed is waited for; nobody else is', LIMIT, async (t) => {
   const { bus, host } = await hosted(t);
   const [mute, ann] = [await startPeer(t, { path: bus.path, id: 'mute', bridge: 'auto' }), await auto(bus, 'ann')];
-  mute.process.kill('SIGSTOP');
+  await mute.stop();
   fs.utimesSync(`${bus.path}.lock`, 0, 0); // how old a file looks decides nothing
   const back = once(ann, 'reconnect');
   await host.kill('SIGKILL');
@@ -153,7 +153,7 @@ test('presence over two takeovers, for a node that begins to listen between them
   const peer = (id, bridge) => startPeer(t, { path: bus.path, id, bridge });
   const [second, mute, doomed] = [await peer('second', 'auto'), await peer('mute', 'require'), await peer('doomed', 'require')];
   const ann = await bus.node('ann', { bridge: 'require' });
-  mute.process.kill('SIGSTOP'); // for it the second bridge waits
+  await mute.stop(); // for it the second bridge waits
   let back = once(ann, 'reconnect');
   await host.kill('SIGKILL');
   await Promise.all([back, doomed.next('reconnect')]);
@@ -206,7 +206,7 @@ test('leave() does not wait for those who may yet come', LIMIT, async (t) => {
   const mute = await startPeer(t, { path: bus.path, id: 'mute', bridge: 'auto' });
   const [ann, bob] = [await bus.node('ann', { bridge: 'require' }), await auto(bus, 'bob')];
   const news = collect(bob, 'news');
-  mute.process.kill('SIGSTOP');
+  await mute.stop();
   const back = [once(ann, 'reconnect'), once(bob, 'reconnect')];
   await host.kill('SIGKILL');
   await Promise.all(back);

@@ -93,7 +93,7 @@ for (const where of ['a Unix socket', 'TCP']) {
     const bus = new Bus(t);
     const host = await startBridge(t, where === 'TCP' ? { port: 0 } : { path: bus.path });
     bus.address = { url: host.url };
-    host.process.kill('SIGSTOP');
+    await host.stop();
     t.after(() => host.process.kill('SIGCONT'));
     const error = await failure(bus, {});
     assert.equal(error.code, 'ERR_NO_BRIDGE');

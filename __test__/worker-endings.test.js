@@ -48,7 +48,7 @@ test('terminate() with 10 000 messages for a bridge that has stopped reading', L
   t.after(() => host.process.kill('SIGCONT'));
   const worker = thread(t, 'queued, and the loop turns', { path: bus.path, id: 'doomed' });
   await once(worker, 'message');
-  host.process.kill('SIGSTOP');
+  await host.stop();
   assert.equal(await worker.terminate(), 1);
   host.process.kill('SIGCONT');
   const [ann, bob] = await bus.nodes('ann', 'bob');

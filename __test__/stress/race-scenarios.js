@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const { once } = require('node:events');
+const { stop } = require('../support/stopping');
 const { assertLosersKnow, oneBus, onlyOwner } = require('./race-verdict');
 
 const scenarios = {
@@ -118,16 +119,6 @@ async function deadSocket(file) {
 function identity(file) {
   const { dev, ino } = fs.lstatSync(file);
   return `${dev}:${ino}`;
-}
-
-/** SIGSTOP takes effect in its own time, and until then a bridge's thread may let somebody in. */
-async function stop(pid) {
-  process.kill(pid, 'SIGSTOP');
-  if (!fs.existsSync('/proc/self/task')) return;
-  const threads = fs.readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}/stat`);
-  // The state stands behind the name, which is in parentheses.
-  const runs = (file) => !fs.readFileSync(file, 'utf8').includes(') T ');
-  while (threads.some(runs)) await new Promise(setImmediate);
 }
 
 /** Kills whoever owns the address, at a moment that `dice` chooses; returns its id. */

@@ -4,6 +4,7 @@
 
 const path = require('node:path');
 const { fork } = require('node:child_process');
+const { stop } = require('./stopping');
 
 const FIXTURES = path.join(__dirname, '..', 'fixtures');
 
@@ -48,6 +49,11 @@ class Child {
 
   send(message) {
     this.process.send(message);
+  }
+
+  /** SIGSTOP; when this returns, it does nothing any more. */
+  stop() {
+    return stop(this.pid);
   }
 
   async kill(signal = 'SIGKILL') {
